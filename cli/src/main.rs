@@ -1,0 +1,3 @@
+//! The `torrent` command.
+
+fn main() {}

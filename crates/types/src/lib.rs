@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(test),
+    warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::indexing_slicing)
+)]
+
+mod bitfield;
+pub mod compact;
+mod geometry;
+mod hash;
+mod hex;
+
+pub use bitfield::{Bitfield, BitfieldError, Ones};
+pub use geometry::{BLOCK_LENGTH, Block, Geometry, GeometryError, MAX_PIECES, PieceIndex};
+pub use hash::{InfoHash, InfoHashV2, ParseHashError, PeerId};

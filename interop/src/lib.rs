@@ -1,0 +1,1 @@
+//! What the interop suite needs to start foreign clients and trackers.
