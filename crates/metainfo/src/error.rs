@@ -68,7 +68,11 @@ impl Error {
 
     /// Puts the keys that lead to the document in front.
     pub(crate) fn below(mut self, key: &str, offset: usize) -> Self {
-        self.key = if self.key.is_empty() { key.into() } else { format!("{key}.{}", self.key).into() };
+        self.key = match (key, &*self.key) {
+            (key, "") => key.into(),
+            ("", key) => key.into(),
+            (outer, inner) => format!("{outer}.{inner}").into(),
+        };
         self.offset = self.offset.saturating_add(offset);
         self
     }

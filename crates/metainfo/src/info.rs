@@ -9,10 +9,10 @@ mod v2;
 use std::fmt;
 
 use bytes::Bytes;
-use torrent_bencode::{Document, Options, RawValue};
+use torrent_bencode::{Document, Options};
 use torrent_types::{BLOCK_LENGTH, Geometry, InfoHash, InfoHashV2, PieceIndex};
 
-use crate::{Error, File, InfoHashes, Magnet, Warning, merkle};
+use crate::{Error, File, InfoHashes, Magnet, merkle};
 
 /// The longest piece, in bytes: 512 MiB.
 pub const MAX_PIECE_LENGTH: u32 = 1 << 29;
@@ -245,10 +245,6 @@ impl Info {
         magnet.length = Some(self.content_length());
         magnet
     }
-
-    pub(crate) fn raw_value(&self) -> Option<RawValue<'_>> {
-        RawValue::new(&self.raw).ok()
-    }
 }
 
 impl fmt::Debug for Info {
@@ -302,10 +298,7 @@ pub(crate) fn hash_v2(bytes: &[u8]) -> InfoHashV2 {
     InfoHashV2::new(sha2::Sha256::digest(bytes).into())
 }
 
-pub(crate) use parse::info as parse_info;
-
-#[expect(dead_code, reason = "keeps the parser's warnings typed")]
-type Warnings = Vec<Warning>;
+pub(crate) use parse::{collections, info as parse_info, similar, text};
 
 #[cfg(test)]
 mod tests;
