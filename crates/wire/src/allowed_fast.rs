@@ -1,0 +1,1 @@
+//! The allowed-fast set. BEP 6 § "Allowed Fast Set Generation".

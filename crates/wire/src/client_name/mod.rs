@@ -1,0 +1,1 @@
+//! Which client a peer is, from its peer id. BEP 20.
