@@ -2,6 +2,8 @@
 //! disks on both sides work in runs; what is begun is finished first when nobody else does; endgame at last.
 //! Never: how many (see `requests`), who may be asked (see `peer`).
 
+use std::time::{Duration, Instant};
+
 use rand::{RngExt, rngs::SmallRng};
 use torrent_types::{Block, PieceIndex};
 
@@ -13,11 +15,15 @@ const EXTENT: u64 = 4 << 20;
 const PROBES: usize = 128;
 /// Blocks that a peer with nothing else to do is asked for though others were asked too.
 const ENDGAME_BLOCKS: usize = 4;
+/// Before the end, a piece that did not move for so long may be helped along in the same way.
+const STUCK: Duration = Duration::from_secs(5);
 /// So many peers at most are asked for the same block.
 const ENDGAME_COPIES: u8 = 2;
 
 /// Asks `peer` for up to `room` blocks, pushed to `out`.
+#[expect(clippy::too_many_arguments, reason = "each is the state of another owner")]
 pub(crate) fn pick(
+    now: Instant,
     pieces: &mut Pieces,
     blame: &Blame,
     luck: &mut SmallRng,
@@ -29,19 +35,20 @@ pub(crate) fn pick(
     let room = room as usize;
     while out.len() < room {
         let at_hand = peer.current.filter(|piece| pieces.offers(*piece, key) && peer.may_request(*piece));
-        let Some(piece) = at_hand.or_else(|| next_piece(pieces, blame, luck, key, peer)) else { break };
+        let Some(piece) = at_hand.or_else(|| next_piece(now, pieces, blame, luck, key, peer)) else { break };
         peer.current = Some(piece);
-        while let Some(block) = (out.len() < room).then(|| pieces.request(piece)).flatten() {
+        while let Some(block) = (out.len() < room).then(|| pieces.request(now, piece)).flatten() {
             out.push(block);
         }
     }
     if out.is_empty() && peer.requests.is_empty() {
-        endgame(pieces, peer, room, out);
+        endgame(now, pieces, peer, room, out);
     }
 }
 
 /// A piece with free blocks that the peer can work on, opened if need be.
 fn next_piece(
+    now: Instant,
     pieces: &mut Pieces,
     blame: &Blame,
     luck: &mut SmallRng,
@@ -54,7 +61,7 @@ fn next_piece(
         return Some(piece);
     }
     if let Some(piece) = absent_piece(pieces, luck, peer)
-        && pieces.open(piece, key, blame.is_suspect(piece))
+        && pieces.open(now, piece, key, blame.is_suspect(piece))
     {
         peer.cursor = Some(piece);
         return Some(piece);
@@ -84,9 +91,12 @@ fn absent_piece(pieces: &Pieces, luck: &mut SmallRng, peer: &Peer) -> Option<Pie
     })
 }
 
-/// Every block is asked for: ask for some that others are slow to send. The first copy wins, the others are cancelled.
-fn endgame(pieces: &mut Pieces, peer: &Peer, room: usize, out: &mut Vec<Block>) {
+/// Every block is asked for, or some have been for too long: ask for them once more. The first copy wins, the others are
+/// cancelled.
+fn endgame(now: Instant, pieces: &mut Pieces, peer: &Peer, room: usize, out: &mut Vec<Block>) {
     let useful = |block: &Block| peer.may_request(block.piece()) && !peer.requests.contains(*block);
-    out.extend(pieces.busy(ENDGAME_COPIES).filter(useful).take(room.min(ENDGAME_BLOCKS)));
+    let before = if pieces.is_endgame() { Some(now) } else { now.checked_sub(STUCK) };
+    let Some(before) = before else { return };
+    out.extend(pieces.busy(ENDGAME_COPIES, before).filter(useful).take(room.min(ENDGAME_BLOCKS)));
     out.iter().for_each(|block| pieces.request_again(*block));
 }

@@ -3,7 +3,10 @@
 //! from the client's budget.
 //! Never: peers' state (see `peer`), messages.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use torrent_types::{Bitfield, Block, Geometry, PieceIndex};
 
@@ -26,6 +29,8 @@ pub(crate) struct OpenPiece {
     missing: u32,
     /// No free block lies before this one.
     first_free: usize,
+    /// When a block of it was last asked for or received.
+    moved: Instant,
     /// The peer that fetches it; others help when there is nothing else to do.
     owner: Option<PeerKey>,
     /// A copy has failed before: one peer alone fetches it, so that there is no doubt who sent it.
@@ -97,6 +102,11 @@ impl Pieces {
         self.open.iter().map(bytes).sum()
     }
 
+    /// Whether every piece that we lack is open and none has a free block.
+    pub(crate) fn is_endgame(&self) -> bool {
+        self.rarity.len() == 0 && self.with_free.is_empty()
+    }
+
     /// How many blocks the budget has room for: what all peers together can usefully be asked.
     pub(crate) fn budget_blocks(&self) -> u32 {
         u32::try_from(self.budget.limit() / torrent_types::BLOCK_LENGTH as usize).unwrap_or(u32::MAX)
@@ -124,7 +134,7 @@ impl Pieces {
     }
 
     /// Opens an absent piece for `peer`. False if the budget has no room for it now.
-    pub(crate) fn open(&mut self, piece: PieceIndex, peer: PeerKey, exclusive: bool) -> bool {
+    pub(crate) fn open(&mut self, now: Instant, piece: PieceIndex, peer: PeerKey, exclusive: bool) -> bool {
         let length = self.geometry.length_of(piece) as usize;
         // A piece that would take most of the budget is written block by block; so is the only piece of a torrent
         // when other torrents have spent the budget, for otherwise it would never move.
@@ -138,7 +148,16 @@ impl Pieces {
         let blocks = vec![BlockState::Free; count as usize].into();
         self.open.insert(
             piece,
-            OpenPiece { blocks, free: count, missing: count, first_free: 0, owner: Some(peer), exclusive, buffered },
+            OpenPiece {
+                blocks,
+                free: count,
+                missing: count,
+                first_free: 0,
+                moved: now,
+                owner: Some(peer),
+                exclusive,
+                buffered,
+            },
         );
         self.rarity.remove(piece);
         self.with_free.insert(piece);
@@ -166,11 +185,12 @@ impl Pieces {
     }
 
     /// The next free block of an open piece, which counts as requested from now on.
-    pub(crate) fn request(&mut self, piece: PieceIndex) -> Option<Block> {
+    pub(crate) fn request(&mut self, now: Instant, piece: PieceIndex) -> Option<Block> {
         let open = self.open.get_mut(&piece)?;
         let rest = open.blocks.get(open.first_free..)?;
         let index = open.first_free + rest.iter().position(|state| *state == BlockState::Free)?;
         open.first_free = index + 1;
+        open.moved = now;
         open.blocks[index] = BlockState::Requested(1);
         open.free -= 1;
         if open.free == 0 {
@@ -180,9 +200,11 @@ impl Pieces {
         self.geometry.nth_block(piece, u32::try_from(index).ok()?).ok()
     }
 
-    /// Blocks that are asked of fewer than `limit` peers and have not come: what endgame may ask for twice.
-    pub(crate) fn busy(&self, limit: u8) -> impl Iterator<Item = Block> {
-        self.open.iter().filter(|(_, open)| !open.exclusive).flat_map(move |(piece, open)| {
+    /// Blocks that are asked of fewer than `limit` peers and have not come, of pieces that did not move since `before`:
+    /// what may be asked for twice.
+    pub(crate) fn busy(&self, limit: u8, before: Instant) -> impl Iterator<Item = Block> {
+        let stuck = move |open: &OpenPiece| !open.exclusive && open.moved <= before;
+        self.open.iter().filter(move |(_, open)| stuck(open)).flat_map(move |(piece, open)| {
             let busy = move |state: &BlockState| matches!(state, BlockState::Requested(count) if *count < limit);
             let indices = open.blocks.iter().enumerate().filter(move |(_, state)| busy(state)).map(|(index, _)| index);
             indices.filter_map(|index| self.geometry.nth_block(*piece, u32::try_from(index).ok()?).ok())
@@ -217,7 +239,7 @@ impl Pieces {
     }
 
     /// A block that was asked for has come. The second value: other peers were asked for it too.
-    pub(crate) fn received(&mut self, block: Block, peer: PeerKey) -> (Verdict, bool) {
+    pub(crate) fn received(&mut self, now: Instant, block: Block, peer: PeerKey) -> (Verdict, bool) {
         let Some(open) = self.open.get_mut(&block.piece()) else { return (Verdict::Discard, false) };
         if open.exclusive && open.owner != Some(peer) {
             return (Verdict::Discard, false);
@@ -234,6 +256,7 @@ impl Pieces {
         };
         *state = BlockState::Received(peer);
         open.missing -= 1;
+        open.moved = now;
         let verdict = if open.buffered { Verdict::Buffer } else { Verdict::Direct };
         if open.free == 0 {
             self.with_free.remove(&block.piece());

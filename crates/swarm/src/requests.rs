@@ -16,6 +16,8 @@ const DEFAULT_REQUEST_QUEUE: u32 = 250;
 const FIRST_DEPTH: u32 = 8;
 /// Even a slow peer has the next request waiting while it sends a block.
 const MIN_DEPTH: u32 = 4;
+/// Requests are sent when so many are due: one read brings about as many blocks.
+const BATCH: u32 = 16;
 /// Growth per second under which the start is over, in bytes per second.
 const START_OVER: u64 = 10_000;
 
@@ -58,11 +60,11 @@ impl Requests {
         self.reqq = reqq.max(1);
     }
 
-    /// How many more to send now; 0 until a quarter of the depth is free, so that requests leave in batches.
+    /// How many more to send now; 0 until there are a few, so that requests leave in batches.
     pub(crate) fn room(&self, cap: u32) -> u32 {
         let depth = if self.snubbed { 1 } else { self.depth.min(self.reqq).min(cap).max(1) };
         let free = depth.saturating_sub(self.len());
-        if self.held || free * 4 < depth { 0 } else { free }
+        if self.held || free < (depth / 4).min(BATCH) { 0 } else { free }
     }
 
     pub(crate) fn len(&self) -> u32 {

@@ -306,7 +306,7 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&key) else { return Verdict::Discard };
         let length = u64::from(block.length());
         let asked = peer.requests.received(now, block);
-        let (verdict, others) = if asked { self.pieces.received(block, key) } else { (Verdict::Discard, false) };
+        let (verdict, others) = if asked { self.pieces.received(now, block, key) } else { (Verdict::Discard, false) };
         if verdict == Verdict::Discard {
             self.wasted += length;
             return verdict;
@@ -530,7 +530,7 @@ impl Swarm {
             return;
         }
         let mut picked = std::mem::take(&mut self.picked);
-        picker::pick(&mut self.pieces, &self.blame, &mut self.luck, key, peer, room, &mut picked);
+        picker::pick(now, &mut self.pieces, &self.blame, &mut self.luck, key, peer, room, &mut picked);
         for block in picked.drain(..) {
             peer.requests.sent(now, block);
             self.actions.push(Action::Send(key, Command::Request(block)));
