@@ -4,8 +4,10 @@
     warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::indexing_slicing)
 )]
 
+pub mod create;
 mod error;
 mod file;
+mod hashing;
 mod info;
 mod info_hashes;
 mod layers;
@@ -15,6 +17,7 @@ mod metainfo;
 pub mod path;
 mod text;
 
+pub use create::{Builder, CreateError, Version};
 pub use error::{Error, ErrorKind, Warning};
 pub use file::{Attributes, File};
 pub use info::{FileSlice, Info, MAX_FILE_LENGTH, MAX_PIECE_LENGTH, V2Piece};
