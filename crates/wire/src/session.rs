@@ -51,7 +51,6 @@ pub struct Session {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one per connection, and it ends as the large one")]
 enum Phase {
     /// `ours` once it has been sent.
     Handshaking {

@@ -11,7 +11,7 @@ use torrent_wire::{
 const ALL: [Reserved; 3] = [Reserved::FAST, Reserved::EXTENSION_PROTOCOL, Reserved::DHT];
 
 fn connection(reserved: &[Reserved]) -> (Connection, Instant) {
-    let now = Instant::now();
+    let now = crate::now();
     let reserved = reserved.iter().fold(Reserved::NONE, |all, one| all | *one);
     let ours = Handshake { reserved, info_hash: InfoHash::new([7; 20]), peer_id: PeerId::new([1; 20]) };
     let theirs = Handshake { peer_id: PeerId::new([2; 20]), ..ours };
@@ -192,7 +192,7 @@ fn bep10_extensions_go_by_the_numbers_of_the_receiver() {
     let mut extensions = Extensions::standard();
     let chat = extensions.register("xy_chat").unwrap();
     let config = Config::default().extensions(extensions);
-    let now = Instant::now();
+    let now = crate::now();
     let ours = Handshake {
         reserved: Reserved::EXTENSION_PROTOCOL,
         info_hash: InfoHash::new([7; 20]),

@@ -1,6 +1,6 @@
 //! A connection as a whole: handshakes, chunking, memory.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use torrent_types::{Geometry, InfoHash, PeerId};
@@ -18,7 +18,7 @@ fn handshake(peer: u8) -> Handshake {
 
 /// Everything a session says about `bytes` when they come in these portions; ends at the first fatal fault.
 fn story(bytes: &[u8], mut portion: impl FnMut() -> usize) -> Vec<String> {
-    let now = Instant::now();
+    let now = crate::now();
     let mut session = Session::responder(now, Config::default());
     let mut said = Vec::new();
     let mut rest = bytes;
@@ -72,7 +72,7 @@ proptest! {
 
 #[test]
 fn the_responder_chooses_by_info_hash_before_it_has_seen_the_peer_id() {
-    let now = Instant::now();
+    let now = crate::now();
     let mut session = Session::responder(now, Config::default());
     session.handle_bytes(now, &handshake(2).encode()[..48]);
     let asked = SessionEvent::Asked { info_hash: InfoHash::new([7; 20]), reserved: handshake(2).reserved };
@@ -86,7 +86,7 @@ fn the_responder_chooses_by_info_hash_before_it_has_seen_the_peer_id() {
 
 #[test]
 fn strange_handshakes_are_refused_as_soon_as_they_are() {
-    let now = Instant::now();
+    let now = crate::now();
     let initiator = || Handshaking::initiator(now, handshake(1), &mut Vec::new());
     assert_eq!(initiator().handle_bytes(b"\x13Bit"), Ok((0, None)));
     assert_eq!(initiator().handle_bytes(b"GET / HTTP"), Err(PeerFault::NotBitTorrent));
@@ -99,7 +99,7 @@ fn strange_handshakes_are_refused_as_soon_as_they_are() {
 
 #[test]
 fn a_handshake_has_ten_seconds() {
-    let start = Instant::now();
+    let start = crate::now();
     let mut session = Session::responder(start, Config::default());
     assert_eq!(session.poll_timeout(), Some(start + Duration::from_secs(10)));
     assert_eq!(session.handle_timeout(start + Duration::from_secs(9)), Ok(()));
