@@ -7,3 +7,6 @@
 mod allowed_fast;
 mod client_name;
 pub mod mse;
+
+pub use allowed_fast::{ALLOWED_FAST_COUNT, allowed_fast_set};
+pub use client_name::{ClientName, client_name};
