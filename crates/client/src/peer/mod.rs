@@ -140,13 +140,15 @@ impl<S: Stream> Peer<S> {
         if consumed == 0 {
             return Ok(());
         }
-        self.consult()?;
+        let consulted = self.consult();
         // Requests leave before the work on what came begins.
         self.link.push(&mut self.out);
-        self.link.flush_some().await?;
+        let flushed = self.link.flush_some().await;
+        // Even if the connection ends now: the swarm counts on the blocks that it has accepted.
         self.keep_blocks().await;
         self.link.received.consume(consumed);
-        Ok(())
+        consulted?;
+        Ok(flushed?)
     }
 
     /// Messages become facts; says how far they reach.
