@@ -67,7 +67,9 @@ impl PieceLayers {
     /// The numbers of the files whose layer is missing.
     pub fn missing(&self, info: &Info) -> impl Iterator<Item = usize> {
         let files = info.files().iter().enumerate().filter(|(_, file)| needs_layer(info, file));
-        files.filter(|(_, file)| file.pieces_root.is_none_or(|root| !self.by_root.contains_key(&root))).map(|(index, _)| index)
+        files
+            .filter(|(_, file)| file.pieces_root.is_none_or(|root| !self.by_root.contains_key(&root)))
+            .map(|(index, _)| index)
     }
 
     /// SHA-256 of a piece: the node of its layer, or the root of a file of one piece.

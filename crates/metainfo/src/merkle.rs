@@ -174,7 +174,8 @@ impl Tree {
     /// How many layers the root lies above the leaves.
     #[must_use]
     pub fn height(&self) -> u32 {
-        u32::try_from(self.layers.len()).map_or(u32::MAX, |layers| self.base_layer.saturating_add(layers).saturating_sub(1))
+        u32::try_from(self.layers.len())
+            .map_or(u32::MAX, |layers| self.base_layer.saturating_add(layers).saturating_sub(1))
     }
 
     /// A node, or the padding in its place; `None` if this layer is not kept.
@@ -193,7 +194,8 @@ impl Tree {
             return None;
         }
         let end = range.index.checked_add(range.length)?;
-        let mut hashes: Vec<_> = (range.index..end).map(|index| self.node(range.base_layer, index)).collect::<Option<_>>()?;
+        let mut hashes: Vec<_> =
+            (range.index..end).map(|index| self.node(range.base_layer, index)).collect::<Option<_>>()?;
         let mut index = range.index.checked_div(range.length)?;
         for layer in (range.top_layer()..).take(usize::try_from(range.uncles()).ok()?) {
             hashes.push(self.node(layer, index ^ 1)?);

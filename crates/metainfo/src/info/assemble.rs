@@ -52,7 +52,8 @@ pub(super) fn files(entries: Vec<Entry<'_>>, root: &str, is_folder: bool) -> Res
         files.push(file);
     }
     // Targets are named by the paths of before.
-    let before: Vec<_> = if targets.is_empty() { Vec::new() } else { files.iter().map(|file| file.path.clone()).collect() };
+    let before: Vec<_> =
+        if targets.is_empty() { Vec::new() } else { files.iter().map(|file| file.path.clone()).collect() };
     separate(&mut files);
     link(&mut files, &before, targets);
     Ok(files)

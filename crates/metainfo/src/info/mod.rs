@@ -161,11 +161,13 @@ impl Info {
         let end = offset.saturating_add(length);
         let first = self.file_at(offset).unwrap_or(self.files.len());
         let files = self.files.iter().enumerate().skip(first);
-        files.take_while(move |(_, file)| file.offset < end).filter(|(_, file)| file.length > 0).map(move |(index, file)| {
-            let start = offset.max(file.offset);
-            let length = end.min(file.end()).saturating_sub(start);
-            FileSlice { file: index, offset: start.saturating_sub(file.offset), length }
-        })
+        files.take_while(move |(_, file)| file.offset < end).filter(|(_, file)| file.length > 0).map(
+            move |(index, file)| {
+                let start = offset.max(file.offset);
+                let length = end.min(file.end()).saturating_sub(start);
+                FileSlice { file: index, offset: start.saturating_sub(file.offset), length }
+            },
+        )
     }
 
     /// The parts of files that make up a piece.
@@ -192,7 +194,11 @@ impl Info {
     /// How many layers the nodes of the `piece layers` lie above the leaves. BEP 52 § "metainfo files".
     #[must_use]
     pub const fn piece_layer(&self) -> u32 {
-        merkle::height(if self.piece_length() < BLOCK_LENGTH { BLOCK_LENGTH as u64 } else { self.piece_length() as u64 })
+        merkle::height(if self.piece_length() < BLOCK_LENGTH {
+            BLOCK_LENGTH as u64
+        } else {
+            self.piece_length() as u64
+        })
     }
 
     /// Whether peers may come from trackers only. BEP 27.

@@ -23,14 +23,17 @@ pub(crate) fn info(
 
     // BEP 52: the version comes first, so that a newer one is not reported as something else.
     let has_v2 = match node.find("meta version").map(|version| (version, version.as_u64())) {
-        Some((version, Some(number))) if number > VERSION_2 => return Err(Error::at(&version, ErrorKind::Version(number))),
+        Some((version, Some(number))) if number > VERSION_2 => {
+            return Err(Error::at(&version, ErrorKind::Version(number)));
+        }
         Some((_, Some(VERSION_2))) => true,
         _ => false,
     };
     if has_v2 {
         // v2 is strict: hashes of bytes that another encoder would write differently identify nothing.
         let strict = Options::strict().max_depth(MAX_NESTING);
-        Document::decode(&raw, &strict).map_err(|error| Error::from(error).below(&node.path().to_string(), node.offset()))?;
+        Document::decode(&raw, &strict)
+            .map_err(|error| Error::from(error).below(&node.path().to_string(), node.offset()))?;
     }
     let has_v1 = !has_v2 || ["pieces", "files", "length"].iter().any(|key| node.find(key).is_some());
 
@@ -48,9 +51,8 @@ pub(crate) fn info(
     let second = if has_v2 { Some(v2::files(node)?) } else { None };
     let (entries, is_folder) = match (first, second) {
         (Some(mut first), Some(second)) => {
-            v2::unite(&mut first.entries, &second.entries, piece_length).map_err(|file| {
-                Error::at(node, ErrorKind::Inconsistent { file })
-            })?;
+            v2::unite(&mut first.entries, &second.entries, piece_length)
+                .map_err(|file| Error::at(node, ErrorKind::Inconsistent { file }))?;
             (first.entries, first.is_folder)
         }
         (Some(first), None) => (first.entries, first.is_folder),

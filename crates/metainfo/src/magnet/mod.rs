@@ -158,8 +158,12 @@ impl fmt::Display for Magnet {
         if let Some(selection) = &self.selection {
             parameter(f, "so", selection)?;
         }
-        let lists =
-            [("tr", &self.trackers), ("ws", &self.web_seeds), ("xs", &self.exact_sources), ("as", &self.acceptable_sources)];
+        let lists = [
+            ("tr", &self.trackers),
+            ("ws", &self.web_seeds),
+            ("xs", &self.exact_sources),
+            ("as", &self.acceptable_sources),
+        ];
         for (key, urls) in lists {
             urls.iter().try_for_each(|url| parameter(f, key, &Escaped(url)))?;
         }

@@ -22,9 +22,15 @@ fn bep9_link_with_everything() {
     assert_eq!(magnet.length, Some(10));
     assert_eq!(magnet.trackers, ["http://a/?x=1+2", "udp://b:1"]);
     assert_eq!(magnet.web_seeds, ["http://w/"]);
-    assert_eq!((&*magnet.exact_sources, &*magnet.acceptable_sources), (&["http://x".into()][..], &["http://y".into()][..]));
+    assert_eq!(
+        (&*magnet.exact_sources, &*magnet.acceptable_sources),
+        (&["http://x".into()][..], &["http://y".into()][..])
+    );
     assert_eq!(magnet.peers[0].socket_addr(), Some("[2001:db8::1]:6881".parse().unwrap()));
-    assert_eq!((magnet.peers[1].host(), magnet.peers[1].port(), magnet.peers[1].socket_addr()), ("host.example", 80, None));
+    assert_eq!(
+        (magnet.peers[1].host(), magnet.peers[1].port(), magnet.peers[1].socket_addr()),
+        ("host.example", 80, None)
+    );
     assert!(magnet.selection.as_ref().is_some_and(|selection| selection.contains(3) && !selection.contains(1)));
     assert_eq!(magnet.other, [("kt".into(), "a+b".into()), ("x".into(), String::new())]);
     assert_eq!(parse(&magnet.to_string()), Ok(magnet));

@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn ordinary_names_stay_as_they_are() {
-        for name in ["a", "movie (2020) [1080p].mkv", "日本語.txt", ".hidden", "...", "a..b", "what?.txt", "e\u{301}"] {
+        for name in ["a", "movie (2020) [1080p].mkv", "日本語.txt", ".hidden", "...", "a..b", "what?.txt", "e\u{301}"]
+        {
             assert_eq!(on_unix(name.as_bytes()).as_deref(), Some(name));
         }
     }

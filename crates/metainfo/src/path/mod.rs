@@ -163,8 +163,24 @@ mod tests {
 
     fn element() -> impl Strategy<Value = Vec<u8>> {
         let nasty = prop::sample::select(vec![
-            &b"."[..], b"..", b"/", b"\\", b"\0", b"\xff", b"con", b"aux.txt", b" ", b"\xe2\x80\xae", b"\xe2\x80\x8b", b"\xc0\xaf",
-            b"C:", b"x", b"\xed\xa0\x80", b"COM1", b"\xc2\xb9", b"~",
+            &b"."[..],
+            b"..",
+            b"/",
+            b"\\",
+            b"\0",
+            b"\xff",
+            b"con",
+            b"aux.txt",
+            b" ",
+            b"\xe2\x80\xae",
+            b"\xe2\x80\x8b",
+            b"\xc0\xaf",
+            b"C:",
+            b"x",
+            b"\xed\xa0\x80",
+            b"COM1",
+            b"\xc2\xb9",
+            b"~",
         ]);
         prop_oneof![
             prop::collection::vec(nasty, 0..6).prop_map(|parts| parts.concat()),
