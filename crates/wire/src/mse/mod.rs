@@ -3,7 +3,7 @@
 //! exchange without authentication. Whoever knows the info hash can sit in the middle.
 //!
 //! In: the bytes of one stream in chunks of any size, and a seed. Out: bytes to send, then [`Ciphers`] for the payload.
-//! Never: sockets, clocks, randomness of its own, payload buffers. The adaptor for tokio is [`tokio`](self::tokio).
+//! Never: sockets, clocks, randomness of its own, payload buffers. The adaptor for tokio is the module `tokio`.
 //!
 //! ```text
 //!  Initiator (A)                                                       Responder (B)
@@ -58,15 +58,17 @@ mod policy;
 mod rc4;
 mod responder;
 mod skey;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 #[cfg(test)]
 mod tests;
 
 pub use ciphers::{Ciphers, Decryptor, Encryptor};
-pub use detect::{Detected, detect};
+pub use detect::detect;
 pub use error::Error;
 pub use initiator::Initiator;
-pub use policy::{Attempt, Method, Methods, Policy};
+pub use policy::{Method, Methods, Opening, Policy};
 pub use responder::Responder;
 pub use skey::{SkeyHash, SkeyIndex};
 
