@@ -51,6 +51,11 @@ mod detect;
 mod dh;
 mod entropy;
 mod error;
+#[cfg(any(fuzzing, test))]
+mod forger;
+#[doc(hidden)]
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod initiator;
 mod intake;
 mod keys;
