@@ -15,7 +15,9 @@ mod handshaking;
 pub mod mse;
 mod session;
 
+pub use allowed_fast::{ALLOWED_FAST_COUNT, allowed_fast_set};
 pub use buffer::ReceiveBuffer;
+pub use client_name::{ClientName, client_name};
 pub use codec::{
     DecodeError, HASH_LENGTH, Handshake, HashRange, HashRangeError, MAX_FRAME, Message, Messages, PIECE_HEADER_LENGTH,
     RawBlock, Reserved,
