@@ -24,8 +24,9 @@ pub use codec::{
 };
 pub use connection::{ApiMisuse, Config, Connection, Event};
 pub use extension::{
-    ExtendedHandshake, ExtensionId, Extensions, ExtensionsError, Holepunch, HolepunchError, METADATA_BLOCK_LENGTH,
-    MalformedPayload, MetadataMessage, Pex, PexFlags, RemoteInfo,
+    Assembled, ExtendedHandshake, ExtensionId, Extensions, ExtensionsError, Holepunch, HolepunchError,
+    METADATA_BLOCK_LENGTH, MalformedPayload, MetadataFault, MetadataFetch, MetadataMessage, Pex, PexFlags, PexIntake,
+    PexOutlet, RemoteInfo,
 };
 pub use fault::{PeerFault, Severity};
 pub use handshaking::{HandshakeEvent, Handshaking};

@@ -112,6 +112,8 @@ impl<S: Stream> Peer<S> {
                 Wake::Received => self.received().await?,
                 Wake::Closed => return Err(End::Closed),
                 Wake::Called => self.consult()?,
+                // More is loaded below.
+                Wake::Drained => {}
                 Wake::Tick => self.connection.handle_timeout(clock::now(), &mut self.out)?,
                 Wake::Loaded(mut loaded) => {
                     self.torrent.brain.with(|swarm| swarm.uploaded(self.key, loaded.payload));
@@ -165,7 +167,8 @@ impl<S: Stream> Peer<S> {
             }
             facts::translate(&event, &self.connection, &mut self.facts);
             if let torrent_wire::Event::Metadata(MetadataMessage::Request { piece }) = event
-                && self.link.waiting() + self.out.len() < MAX_METADATA_WAITING
+                && self.link.is_low()
+                && self.out.len() < MAX_METADATA_WAITING
                 && self.connection.peer_takes(ExtensionId::METADATA)
             {
                 let answer = MetadataMessage::answer(self.torrent.public_info(), piece).encode();
