@@ -4,7 +4,8 @@
 mod answer;
 mod target;
 
-pub use answer::{decode_announce, decode_scrape};
+pub(crate) use answer::failure;
+pub use answer::{DEFAULT_INTERVAL, MAX_PEERS, decode_announce, decode_scrape};
 pub(crate) use target::percent;
 pub use target::{announce_target, scrape_target};
 

@@ -86,7 +86,9 @@ impl Query {
         for &byte in value {
             match byte {
                 // RFC 3986 § 2.3, unreserved.
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => self.target.push(char::from(byte)),
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    self.target.push(char::from(byte))
+                }
                 _ => percent(byte, &mut self.target),
             }
         }

@@ -126,9 +126,7 @@ impl<const N: usize> PeerSet<N> {
     fn position(&self, key: Key, address: &[u8; N]) -> Option<u32> {
         match &self.index {
             None => self.entries.iter().position(|entry| entry.address == *address).map(count),
-            Some(table) => {
-                table.find(key.hash(address), |&at| address_at(&self.entries, at) == address).copied()
-            }
+            Some(table) => table.find(key.hash(address), |&at| address_at(&self.entries, at) == address).copied(),
         }
     }
 
@@ -178,8 +176,7 @@ impl<const N: usize> PeerSet<N> {
             return;
         }
         if let Some(table) = &mut self.index {
-            let (hash_a, hash_b) =
-                (key.hash(address_at(&self.entries, a)), key.hash(address_at(&self.entries, b)));
+            let (hash_a, hash_b) = (key.hash(address_at(&self.entries, a)), key.hash(address_at(&self.entries, b)));
             // Both slots are found before either is changed: in between, two slots would name one place.
             if let Some(slot) = table.find_mut(hash_a, |&at| at == a) {
                 *slot = u32::MAX;

@@ -40,6 +40,13 @@ impl Key {
     }
 }
 
+/// It is a secret.
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
 #[inline]
 fn absorb(v: &mut [u64; 4], word: u64) {
     v[3] ^= word;

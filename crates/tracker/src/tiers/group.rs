@@ -154,12 +154,9 @@ impl Group {
     }
 
     pub(super) fn wake(&self) -> Option<Instant> {
-        match &self.round {
-            Round::Off => None,
-            Round::Waiting { at } => Some(*at),
-            Round::Trying { asking, .. } if *asking => None,
-            // Somebody is to be asked at once; any instant that has passed says so.
-            Round::Trying { .. } => None,
+        match self.round {
+            Round::Waiting { at } => Some(at),
+            Round::Off | Round::Trying { .. } => None,
         }
     }
 }

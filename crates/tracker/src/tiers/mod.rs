@@ -280,11 +280,12 @@ impl Tiers {
             Phase::Leaving => (self.trackers.iter().position(Tracker::wants_farewell)?, Some(Event::Stopped)),
             Phase::Running => {
                 let trackers = &self.trackers;
-                let (group, index) =
-                    self.groups.iter_mut().find_map(|group| Some((group.poll(now, trackers)?, group)))
-                        .map(|(index, group)| (group, index))?;
+                let (index, owes_completed) = self
+                    .groups
+                    .iter_mut()
+                    .find_map(|group| Some((group.poll(now, trackers)?, group.owes_completed())))?;
                 let tracker = self.trackers.get(index)?;
-                let event = if group.owes_completed() {
+                let event = if owes_completed {
                     Some(Event::Completed)
                 } else if !tracker.knows_us() {
                     Some(Event::Started)
@@ -308,9 +309,6 @@ impl Tiers {
         let Some(event) = tracker.answered(now, ticket.serial, response, &self.schedule) else { return };
         if self.phase != Phase::Running {
             return;
-        }
-        if event == Some(Event::Completed) {
-            tracker.told_completed = true;
         }
         let next = tracker.next_announce(now, response, &self.schedule, &mut self.rng);
         if let Some(group) = self.groups.iter_mut().find(|group| group.contains(ticket.tracker)) {
@@ -341,7 +339,7 @@ impl Tiers {
     /// Every tracker, in the order in which they would be tried, with the number of its tier.
     pub fn trackers(&self) -> impl Iterator<Item = TrackerStatus<'_>> {
         let tiers = self.groups.iter().flat_map(Group::tiers).enumerate();
-        tiers.flat_map(|(tier, members)| {
+        tiers.flat_map(move |(tier, members)| {
             members.iter().filter_map(move |&index| Some(self.trackers.get(index)?.status(tier)))
         })
     }
@@ -349,7 +347,10 @@ impl Tiers {
 
 impl fmt::Debug for Tiers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tiers").field("phase", &self.phase).field("trackers", &self.trackers.len()).finish_non_exhaustive()
+        f.debug_struct("Tiers")
+            .field("phase", &self.phase)
+            .field("trackers", &self.trackers.len())
+            .finish_non_exhaustive()
     }
 }
 

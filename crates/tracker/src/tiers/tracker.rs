@@ -15,7 +15,6 @@ pub(super) struct Tracker {
     pub(super) url: TrackerUrl,
     /// `tracker id` of its last answer that had one.
     pub(super) id: Option<Vec<u8>>,
-    pub(super) told_completed: bool,
     asked: Option<Asked>,
     standing: Standing,
     failures: u32,
@@ -89,7 +88,6 @@ impl Tracker {
         Self {
             url,
             id: None,
-            told_completed: false,
             asked: None,
             standing: Standing::Unknown,
             failures: 0,
@@ -103,7 +101,6 @@ impl Tracker {
     pub(super) fn forget_session(&mut self) {
         self.asked = None;
         self.standing = Standing::Unknown;
-        self.told_completed = false;
         self.failures = 0;
         self.next_at = None;
     }
@@ -159,9 +156,7 @@ impl Tracker {
         self.retry = None;
         let min_interval = response.min_interval.unwrap_or_default().clamp(schedule.min_interval, MAX_INTERVAL);
         self.min_at = Some(now + min_interval);
-        // Peers are the caller's; one copy of them here would be one too many.
-        let kept = AnnounceResponse { peers: Vec::new(), ..without_peers(response) };
-        self.last = Some(Ok(kept));
+        self.last = Some(Ok(without_peers(response)));
         Some(event)
     }
 
@@ -229,6 +224,7 @@ impl Tracker {
     }
 }
 
+/// The peers are the caller's; a copy of them here would be one too many.
 fn without_peers(response: &AnnounceResponse) -> AnnounceResponse {
     AnnounceResponse {
         peers: Vec::new(),

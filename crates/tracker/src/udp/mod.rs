@@ -5,4 +5,4 @@ mod client;
 mod packet;
 
 pub use client::{Answer, MAX_QUESTIONS, RequestId, Transmit, UdpClient, UdpError, UdpEvent};
-pub use packet::{Announce, MAX_SCRAPE, Request, Response, decode_request, decode_response};
+pub use packet::{Announce, MAX_SCRAPE, Request, Response, decode_request, decode_response, url_data};

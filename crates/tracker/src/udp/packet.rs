@@ -208,7 +208,8 @@ pub fn decode_request(datagram: &[u8]) -> Result<(u32, Request<'_>), DecodeError
 }
 
 /// Path and query that the client was given, joined from BEP 41's options. Ends at the first damaged option.
-pub(crate) fn url_data(mut options: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn url_data(mut options: &[u8]) -> Vec<u8> {
     let mut data = Vec::new();
     while let [kind, rest @ ..] = options {
         options = match (*kind, rest) {
@@ -401,7 +402,7 @@ mod tests {
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode_response(&bytes);
             if let Ok((_, Request::Announce { options, .. })) = decode_request(&bytes) {
-                url_data(options);
+                let _ = url_data(options);
             }
         }
     }

@@ -1,0 +1,3 @@
+//! The crate from outside: its own server, scripted servers, simulated networks.
+
+mod server;
