@@ -4,6 +4,7 @@
     warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::indexing_slicing)
 )]
 
+mod clock;
 #[cfg(feature = "tokio")]
 mod driver;
 mod error;

@@ -179,7 +179,10 @@ impl TrackerUrl {
     }
 
     /// Where a redirect's `Location` leads, seen from here. The origin of the URL does not change.
-    pub(crate) fn join(&self, location: &str) -> Result<Self, UrlError> {
+    ///
+    /// # Errors
+    /// Whatever [`UrlError`] lists.
+    pub fn join(&self, location: &str) -> Result<Self, UrlError> {
         let base = format!("{}://{}", self.scheme.as_str(), self.authority());
         let absolute = if let Some(rest) = location.strip_prefix("//") {
             format!("{}://{rest}", self.scheme.as_str())

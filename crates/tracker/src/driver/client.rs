@@ -167,7 +167,7 @@ fn check_status(answer: &transport::Answer) -> Result<(), Error> {
     if answer.status == StatusCode::OK {
         return Ok(());
     }
-    Err(http::failure(&answer.body).map_or_else(|| Error::Status(answer.status.as_u16()), Into::into))
+    Err(http::decode_failure(&answer.body).map_or_else(|| Error::Status(answer.status.as_u16()), Into::into))
 }
 
 const OTHER_FAMILY: Duration = Duration::from_secs(1);

@@ -16,10 +16,6 @@ pub struct Config {
     pub(super) bind: Vec<IpAddr>,
     pub(super) interface: Option<String>,
     pub(super) family: Family,
-    #[cfg_attr(
-        not(feature = "tls"),
-        expect(dead_code, reason = "setting it is allowed everywhere: features are additive")
-    )]
     pub(super) roots: Vec<Vec<u8>>,
 }
 

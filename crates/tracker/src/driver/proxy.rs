@@ -155,13 +155,15 @@ fn length_byte(text: &str) -> io::Result<u8> {
 
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digit = |value: u8| DIGITS.get(usize::from(value & 63)).map_or('=', |&digit| char::from(digit));
     let mut out = String::new();
     for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0u32, |word, &byte| word << 8 | u32::from(byte)) << (24 - 8 * chunk.len());
-        for digit in 0..4 {
-            let index = usize::try_from(word >> (18 - 6 * digit) & 63).unwrap_or_default();
-            out.push(if digit > chunk.len() { '=' } else { DIGITS.get(index).map_or('=', |&d| char::from(d)) });
-        }
+        let at = |index| chunk.get(index).copied().unwrap_or_default();
+        let (a, b, c) = (at(0), at(1), at(2));
+        out.push(digit(a >> 2));
+        out.push(digit(a << 4 | b >> 4));
+        out.push(if chunk.len() > 1 { digit(b << 2 | c >> 6) } else { '=' });
+        out.push(if chunk.len() > 2 { digit(c) } else { '=' });
     }
     out
 }

@@ -17,20 +17,23 @@ use tokio::{
 use super::config::Family;
 use crate::{
     error::{Error, Refused},
-    reach,
     url::TrackerUrl,
 };
 
 #[derive(Debug)]
 pub(super) struct Resolver {
-    known: Mutex<HashMap<Box<str>, Arc<tokio::sync::Mutex<Option<Entry>>>>>,
+    known: Mutex<HashMap<Box<str>, Slot>>,
     lookups: Semaphore,
     family: Family,
 }
 
+/// An async lock: whoever asks for the same name waits for the same lookup.
+type Slot = Arc<tokio::sync::Mutex<Option<Entry>>>;
+
 #[derive(Debug)]
 struct Entry {
-    until: Instant,
+    from: Instant,
+    lifetime: Duration,
     result: Result<Vec<IpAddr>, io::ErrorKind>,
 }
 
@@ -48,7 +51,7 @@ impl Resolver {
         let mut refused = None;
         let mut allowed = Vec::new();
         for ip in addresses.into_iter().filter(|&ip| self.family.admits(ip)) {
-            match reach::check(url, ip) {
+            match url.check_address(ip) {
                 Ok(()) => allowed.push(SocketAddr::new(ip, url.port())),
                 Err(error) => refused = Some(error),
             }
@@ -71,9 +74,8 @@ impl Resolver {
             }
             Arc::clone(known.entry(host.into()).or_default())
         };
-        // An async lock: whoever asks for the same name waits for the same lookup.
         let mut entry = slot.lock().await;
-        if let Some(entry) = entry.as_ref().filter(|entry| Instant::now() < entry.until) {
+        if let Some(entry) = entry.as_ref().filter(|entry| entry.from.elapsed() < entry.lifetime) {
             return entry.result.clone().map_err(Into::into);
         }
         let _turn = self.lookups.acquire().await.map_err(|_| io::ErrorKind::BrokenPipe)?;
@@ -83,7 +85,7 @@ impl Resolver {
             Err(_) => Err(io::ErrorKind::TimedOut),
         };
         let lifetime = if result.is_ok() { LIFETIME } else { FAILURE_LIFETIME };
-        *entry = Some(Entry { until: Instant::now() + lifetime, result: result.clone() });
+        *entry = Some(Entry { from: Instant::now(), lifetime, result: result.clone() });
         result.map_err(Into::into)
     }
 }
@@ -91,8 +93,8 @@ impl Resolver {
 /// Can a name be passed on to a proxy, which resolves it where we cannot see?
 pub(super) fn check_unresolved(url: &TrackerUrl) -> Result<(), Refused> {
     match url.host().parse() {
-        Ok(ip) => reach::check(url, ip),
-        Err(_) if url.host().eq_ignore_ascii_case("localhost") => reach::check(url, IpAddr::from([127, 0, 0, 1])),
+        Ok(ip) => url.check_address(ip),
+        Err(_) if url.host().eq_ignore_ascii_case("localhost") => url.check_address([127, 0, 0, 1].into()),
         Err(_) => Ok(()),
     }
 }

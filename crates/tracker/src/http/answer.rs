@@ -77,8 +77,9 @@ pub fn decode_scrape(body: &[u8], info_hashes: &[InfoHash]) -> Result<Vec<Option
     Ok(info_hashes.iter().map(entry).collect())
 }
 
-/// Does `body` hold a tracker's own words, whatever the HTTP status?
-pub(crate) fn failure(body: &[u8]) -> Option<Failure> {
+/// The tracker's own words, if `body` holds some: they count more than the HTTP status they came with.
+#[must_use]
+pub fn decode_failure(body: &[u8]) -> Option<Failure> {
     match check_failure(parse(body).ok()?.root()) {
         Err(Error::Failure(failure)) => Some(failure),
         _ => None,

@@ -4,8 +4,7 @@
 mod answer;
 mod target;
 
-pub(crate) use answer::failure;
-pub use answer::{DEFAULT_INTERVAL, MAX_PEERS, decode_announce, decode_scrape};
+pub use answer::{DEFAULT_INTERVAL, MAX_PEERS, decode_announce, decode_failure, decode_scrape};
 pub(crate) use target::percent;
 pub use target::{announce_target, scrape_target};
 

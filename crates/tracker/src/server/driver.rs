@@ -174,7 +174,7 @@ async fn serve_connection(mut stream: TcpStream, from: SocketAddr, shared: &Shar
     stream.set_nodelay(true)?;
     let mut tracker = HttpTracker::default();
     let (mut input, mut output) = (Vec::with_capacity(1024), Vec::new());
-    let mut deadline = Instant::now() + IDLE;
+    let mut deadline = idle_deadline();
     loop {
         // One deadline for a whole head: a slow drip does not extend it.
         let length = timeout_at(deadline, stream.read_buf(&mut input)).await??;
@@ -192,7 +192,7 @@ async fn serve_connection(mut stream: TcpStream, from: SocketAddr, shared: &Shar
             return stream.shutdown().await;
         }
         if answer.consumed > 0 {
-            deadline = Instant::now() + IDLE;
+            deadline = idle_deadline();
         }
     }
 }
@@ -203,6 +203,11 @@ async fn sweep(shared: Arc<Shared>) {
         ticks.tick().await;
         shared.shards.handle_timeout(now());
     }
+}
+
+fn idle_deadline() -> Instant {
+    let now = Instant::now();
+    now.checked_add(IDLE).unwrap_or(now)
 }
 
 /// Tokio's clock, so that its paused time is ours.

@@ -128,10 +128,8 @@ impl HttpTracker {
             ..Announcement::new(announce.info_hash, SocketAddr::new(ip, announce.port), announce.left)
         };
         self.peers.clear();
-        let counts = match shards.of(&announce.info_hash).announce(now, &who, &mut self.peers) {
-            Ok(counts) => counts,
-            Err(_) => return self.fail("the tracker is full"),
-        };
+        let answer = shards.of(&announce.info_hash).announce(now, &who, &mut self.peers);
+        let Ok(counts) = answer else { return self.fail("the tracker is full") };
         let body = &mut self.body;
         let config = shards.config();
         let mut text = Text(body);

@@ -295,7 +295,7 @@ impl Swarms {
     /// How often [`handle_timeout`](Self::handle_timeout) has something to do.
     #[must_use]
     pub fn sweep_interval(&self) -> Duration {
-        (self.config.expiry / u32::from(MAX_AGE)).max(Duration::from_millis(1))
+        self.config.expiry.div_f64(MAX_AGE.into()).max(Duration::from_millis(1))
     }
 
     /// Time in sweeps, modulo 256.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::tracker::Tracker;
-use crate::message::Event;
+use crate::{clock::after, message::Event};
 
 /// Tiers and the round that goes through them.
 pub(super) struct Group {
@@ -149,7 +149,7 @@ impl Group {
         self.failures = self.failures.saturating_add(1);
         let members = self.tiers.iter().flatten();
         let usable = members.filter_map(|&index| trackers.get(index)?.usable_from(now)).min();
-        let backoff = now + schedule.backoff(self.failures);
+        let backoff = after(now, schedule.backoff(self.failures));
         self.round = usable.map_or(Round::Off, |at| Round::Waiting { at: at.max(backoff) });
     }
 

@@ -6,6 +6,7 @@ use rand::{RngExt as _, rngs::StdRng};
 
 use super::group::Schedule;
 use crate::{
+    clock::after,
     error::{Error, Retry},
     message::{AnnounceResponse, Event},
     url::TrackerUrl,
@@ -155,7 +156,7 @@ impl Tracker {
         self.failures = 0;
         self.retry = None;
         let min_interval = response.min_interval.unwrap_or_default().clamp(schedule.min_interval, MAX_INTERVAL);
-        self.min_at = Some(now + min_interval);
+        self.min_at = Some(after(now, min_interval));
         self.last = Some(Ok(without_peers(response)));
         Some(event)
     }
@@ -171,7 +172,7 @@ impl Tracker {
         let floor = schedule.min_interval.max(response.min_interval.unwrap_or_default()).min(MAX_INTERVAL);
         let interval = response.interval.clamp(floor, MAX_INTERVAL);
         let spread = interval.mul_f64(rng.random_range(0.0..0.05));
-        let next = now + interval + spread;
+        let next = after(now, interval.saturating_add(spread));
         self.next_at = Some(next);
         next
     }
@@ -181,7 +182,7 @@ impl Tracker {
         self.failures = self.failures.saturating_add(1);
         self.next_at = None;
         self.retry = error.retry().map(|retry| match retry {
-            Retry::After(delay) => When::At(now + delay.min(MAX_INTERVAL)),
+            Retry::After(delay) => When::At(after(now, delay.min(MAX_INTERVAL))),
             Retry::Never => When::Never,
         });
         self.last = Some(Err(error.to_string()));

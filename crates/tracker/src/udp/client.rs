@@ -20,6 +20,7 @@ use torrent_types::{InfoHash, compact};
 
 use super::packet::{self, MAX_SCRAPE, Response};
 use crate::{
+    clock::after,
     error::{DecodeError, Failure, Refused},
     message::{AnnounceRequest, AnnounceResponse, ScrapeEntry},
 };
@@ -303,7 +304,7 @@ impl UdpClient {
 
     fn connect(&mut self, now: Instant, to: SocketAddr, attempt: u32) {
         let transaction = self.new_transaction(Timer::Connect(to));
-        let deadline = now + timeout(attempt);
+        let deadline = after(now, timeout(attempt));
         if let Some(tracker) = self.trackers.get_mut(&to) {
             tracker.connection = Connection::Opening { transaction, attempt, sent: now, deadline };
         }
@@ -313,7 +314,7 @@ impl UdpClient {
 
     fn send(&mut self, now: Instant, id: RequestId, transaction: u32, connection: u64) {
         let Some(question) = self.requests.get_mut(&id) else { return };
-        let deadline = now + timeout(question.attempt);
+        let deadline = after(now, timeout(question.attempt));
         question.sent = Some(Sent { transaction, connection, deadline });
         let payload = match &question.kind {
             Kind::Announce { request, url_data } => packet::encode_announce(connection, transaction, request, url_data),
@@ -328,7 +329,7 @@ impl UdpClient {
         let Connection::Opening { transaction, deadline, .. } = tracker.connection else { return };
         let error = match response {
             Ok(Response::Connect(id)) => {
-                tracker.connection = Connection::Open { id, until: now + CONNECTION_LIFETIME };
+                tracker.connection = Connection::Open { id, until: after(now, CONNECTION_LIFETIME) };
                 None
             }
             Ok(Response::Error(reason)) => Some(UdpError::Failure(Failure::new(reason, None))),
@@ -375,7 +376,7 @@ impl UdpClient {
         let Some(question) = self.requests.get_mut(&id) else { return false };
         let (Some(sent), Some(tracker)) = (question.sent, self.trackers.get_mut(&question.to)) else { return false };
         let Connection::Open { id: connection, until } = tracker.connection else { return false };
-        let age = (now + CONNECTION_LIFETIME).saturating_duration_since(until);
+        let age = after(now, CONNECTION_LIFETIME).saturating_duration_since(until);
         if question.renewed || connection != sent.connection || age < FRESH {
             return false;
         }

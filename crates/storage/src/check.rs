@@ -1,0 +1,256 @@
+//! Which pieces on disk are right: SHA-1 of every piece that is there, on as many threads as wanted. BEP 3 § "info dictionary".
+//! Reads at least 256 KiB at once and in order; what is missing or a hole is not read. A short read means "don't have".
+
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    ops::Range,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    thread,
+};
+
+use sha1::{Digest as _, Sha1};
+use torrent_types::{Bitfield, Geometry, PieceIndex};
+
+use crate::{Extent, Presence, StorageError, TorrentStorage};
+
+/// Bytes read at once: large enough for the disk, small enough to be hashed while it is in the processor's cache.
+const READ_LENGTH: usize = 512 * 1024;
+
+/// A check of a torrent's pieces against their SHA-1 hashes, to be set up and [run](Self::run).
+///
+/// ```
+/// use torrent_storage::{Check, FileEntry, Layout, MemoryStorage, Storage};
+/// use torrent_types::Geometry;
+///
+/// let layout = Layout::new([FileEntry::new("a", 100_000)])?;
+/// let torrent = MemoryStorage::new().open(&layout)?;
+/// let geometry = Geometry::new(layout.total_length(), 32_768)?;
+/// let report = Check::new(&*torrent, &geometry, &|_piece| [0; 20]).run()?;
+/// assert_eq!(report.have.count_ones(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Check<'a> {
+    torrent: &'a dyn TorrentStorage,
+    geometry: &'a Geometry,
+    expected: &'a (dyn Fn(PieceIndex) -> [u8; 20] + Sync),
+    threads: Option<NonZeroUsize>,
+    on_piece: &'a (dyn Fn(PieceIndex, bool) + Sync),
+    cancel: Option<&'a AtomicBool>,
+}
+
+impl<'a> Check<'a> {
+    /// A check of all pieces on all processors. `expected` gives each piece's SHA-1.
+    pub fn new(
+        torrent: &'a dyn TorrentStorage,
+        geometry: &'a Geometry,
+        expected: &'a (dyn Fn(PieceIndex) -> [u8; 20] + Sync),
+    ) -> Self {
+        Self { torrent, geometry, expected, threads: None, on_piece: &|_, _| (), cancel: None }
+    }
+
+    /// How many threads hash. Default: as many as there are processors. A rotating disk likes one better.
+    #[must_use]
+    pub const fn threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Called once for every piece, on any thread, in roughly their order, with whether it is right. Default: nothing.
+    #[must_use]
+    pub const fn on_piece(mut self, on_piece: &'a (dyn Fn(PieceIndex, bool) + Sync)) -> Self {
+        self.on_piece = on_piece;
+        self
+    }
+
+    /// When this becomes true the check ends within a piece or so. Default: never.
+    #[must_use]
+    pub const fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+
+    /// Checks. Blocks until it is done.
+    ///
+    /// # Errors
+    /// If it cannot be said what is there. Pieces that cannot be read are not right, and reported in [`CheckReport`].
+    pub fn run(&self) -> Result<CheckReport, StorageError> {
+        let presence = self.torrent.presence()?;
+        let shared = Shared {
+            check: self,
+            presence,
+            zero_hashes: self.zero_hashes(),
+            // Small pieces are taken by the dozen, so that each read is long.
+            batch: u32::try_from(READ_LENGTH).unwrap_or(u32::MAX).div_ceil(self.geometry.piece_length().max(1)),
+            next: AtomicU32::new(0),
+            report: Mutex::new(CheckReport {
+                have: Bitfield::new(self.geometry.piece_count()),
+                checked: 0,
+                error: None,
+            }),
+        };
+        let threads = self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let batches = self.geometry.piece_count().div_ceil(shared.batch.max(1));
+        thread::scope(|scope| {
+            for _ in 1..threads.min(usize::try_from(batches).unwrap_or(usize::MAX)) {
+                scope.spawn(|| shared.work());
+            }
+            shared.work();
+        });
+        Ok(shared.report.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What a hole hashes to, for pieces of full length and for the last.
+    fn zero_hashes(&self) -> [(u32, [u8; 20]); 2] {
+        let last = self.geometry.pieces().next_back().map_or(0, |piece| self.geometry.length_of(piece));
+        [self.geometry.piece_length(), last].map(|length| (length, sha1_of_zeros(length)))
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed))
+    }
+}
+
+impl fmt::Debug for Check<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Check").field("geometry", self.geometry).field("threads", &self.threads).finish_non_exhaustive()
+    }
+}
+
+/// What a [`Check`] found.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// The pieces that are right.
+    pub have: Bitfield,
+    /// How many were looked at; less than all if it was cancelled.
+    pub checked: u32,
+    /// The first thing that could not be read, if any. Its pieces count as wrong.
+    pub error: Option<StorageError>,
+}
+
+struct Shared<'a> {
+    check: &'a Check<'a>,
+    presence: Presence,
+    zero_hashes: [(u32, [u8; 20]); 2],
+    batch: u32,
+    next: AtomicU32,
+    report: Mutex<CheckReport>,
+}
+
+impl Shared<'_> {
+    fn work(&self) {
+        let geometry = self.check.geometry;
+        let mut window = Window::new(self.check.torrent);
+        while !self.check.is_cancelled() {
+            let take = |next: u32| (next < geometry.piece_count()).then(|| next.saturating_add(self.batch));
+            let Ok(first) = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) else { break };
+            let end = first.saturating_add(self.batch).min(geometry.piece_count());
+            let end_of_batch = self.range_of(PieceIndex::new(end.saturating_sub(1))).end;
+            for piece in (first..end).map(PieceIndex::new) {
+                let right = self.is_right(piece, &mut window, end_of_batch);
+                self.tell(piece, right);
+            }
+        }
+    }
+
+    fn range_of(&self, piece: PieceIndex) -> Range<u64> {
+        let start = self.check.geometry.piece_offset(piece);
+        start..start.saturating_add(u64::from(self.check.geometry.length_of(piece)))
+    }
+
+    fn is_right(&self, piece: PieceIndex, window: &mut Window<'_>, limit: u64) -> Result<bool, StorageError> {
+        let range = self.range_of(piece);
+        let found = match self.presence.of(range.clone()) {
+            Extent::Missing => None,
+            Extent::Zeros => {
+                let length = self.check.geometry.length_of(piece);
+                self.zero_hashes.iter().find(|(known, _)| *known == length).map(|(_, hash)| *hash)
+            }
+            Extent::Data => window.sha1(range, limit, &|| self.check.is_cancelled())?,
+        };
+        Ok(found.is_some_and(|found| found == (self.check.expected)(piece)))
+    }
+
+    fn tell(&self, piece: PieceIndex, right: Result<bool, StorageError>) {
+        // Cancelled in its middle: nothing is known of it.
+        if self.check.is_cancelled() {
+            return;
+        }
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.checked = report.checked.saturating_add(1);
+        let right = right.unwrap_or_else(|error| {
+            report.error.get_or_insert(error);
+            false
+        });
+        if right {
+            report.have.set(piece);
+        }
+        drop(report);
+        (self.check.on_piece)(piece, right);
+    }
+}
+
+/// A part of the torrent that was read ahead.
+struct Window<'a> {
+    torrent: &'a dyn TorrentStorage,
+    buffer: Vec<u8>,
+    start: u64,
+    filled: usize,
+}
+
+impl<'a> Window<'a> {
+    fn new(torrent: &'a dyn TorrentStorage) -> Self {
+        Self { torrent, buffer: vec![0; READ_LENGTH], start: 0, filled: 0 }
+    }
+
+    /// SHA-1 of `range`; `None` if a part of it is not there, or when told to stop. Reads ahead up to `limit`.
+    fn sha1(
+        &mut self,
+        range: Range<u64>,
+        limit: u64,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<[u8; 20]>, StorageError> {
+        let mut hash = Sha1::new();
+        let mut at = range.start;
+        while at < range.end {
+            let left = usize::try_from(range.end.saturating_sub(at)).unwrap_or(usize::MAX);
+            let bytes = self.at(at, limit)?;
+            let bytes = bytes.get(..left).unwrap_or(bytes);
+            if bytes.is_empty() || stop() {
+                return Ok(None);
+            }
+            hash.update(bytes);
+            at = at.saturating_add(bytes.len() as u64);
+        }
+        Ok(Some(hash.finalize().into()))
+    }
+
+    /// At least one byte from `offset` on, if there is one.
+    fn at(&mut self, offset: u64, limit: u64) -> Result<&[u8], StorageError> {
+        let skip = offset.checked_sub(self.start).and_then(|skip| usize::try_from(skip).ok());
+        if let Some(skip) = skip.filter(|skip| *skip < self.filled) {
+            return Ok(self.buffer.get(skip..self.filled).unwrap_or_default());
+        }
+        let length = usize::try_from(limit.saturating_sub(offset)).unwrap_or(usize::MAX).min(READ_LENGTH);
+        self.filled = 0;
+        self.filled = self.torrent.read_at(offset, self.buffer.get_mut(..length).unwrap_or_default())?;
+        self.start = offset;
+        Ok(self.buffer.get(..self.filled).unwrap_or_default())
+    }
+}
+
+fn sha1_of_zeros(length: u32) -> [u8; 20] {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let mut hash = Sha1::new();
+    let mut left = usize::try_from(length).unwrap_or(usize::MAX);
+    while left > 0 {
+        let zeros = ZEROS.get(..left).unwrap_or(&ZEROS);
+        hash.update(zeros);
+        left = left.saturating_sub(zeros.len());
+    }
+    hash.finalize().into()
+}
