@@ -13,9 +13,7 @@ use torrent_wire::{Handshake, Message, RawBlock, Reserved};
 use crate::fixture::{Fixture, client, complete};
 
 /// A listener that does the same to whoever connects.
-async fn peer<F: Future<Output = ()> + Send + 'static>(
-    behave: impl Fn(TcpStream) -> F + Send + 'static,
-) -> SocketAddr {
+async fn peer<F: Future<Output = ()> + Send + 'static>(behave: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
