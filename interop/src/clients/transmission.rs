@@ -1,0 +1,38 @@
+//! transmission-cli. It cannot be told a peer, so it leeches through a tracker; and it never ends, so it gets a script to
+//! run when it is done.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
+};
+
+use super::{Job, command};
+use crate::tools;
+
+/// What has no flag.
+const SETTINGS: &str = r#"{"dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false,
+"port-forwarding-enabled": false, "speed-limit-up-enabled": false, "speed-limit-down-enabled": false}"#;
+
+pub(super) fn seed(job: &Job<'_>) -> Option<Command> {
+    start(job, "--verify")
+}
+
+pub(super) fn leech(job: &Job<'_>) -> Option<Command> {
+    let script = job.home.join("finish.sh");
+    fs::write(&script, format!("#!/bin/sh\ntouch '{}'\n", job.done_file().display())).expect("a script");
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("a script can be made to run");
+    let mut command = start(job, "")?;
+    command.arg("--finish").arg(script);
+    Some(command)
+}
+
+fn start(job: &Job<'_>, how: &str) -> Option<Command> {
+    let program = tools::installed("transmission-cli")?;
+    let config = job.home.join("config");
+    fs::create_dir_all(&config).expect("a folder for the settings");
+    fs::write(config.join("settings.json"), SETTINGS).expect("settings");
+    let mut command = command(program, &["--no-portmap", how, "--port", &job.port.to_string()]);
+    command.arg("--config-dir").arg(config).arg("--download-dir").arg(job.folder).arg(job.torrent.path());
+    Some(command)
+}
