@@ -1,3 +1,58 @@
-//! The `torrent` command.
+//! The `torrent` command. Answers go to stdout, everything else to stderr; exit codes are in `exit`.
 
-fn main() {}
+mod commands;
+mod exit;
+mod interrupt;
+mod progress;
+mod session;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+use crate::commands::Command;
+
+/// Download, share, make and inspect torrents.
+#[derive(Debug, Parser)]
+#[command(name = "torrent", version, max_term_width = 120, after_help = exit::HELP)]
+struct Arguments {
+    #[command(flatten)]
+    logging: Logging,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+struct Logging {
+    /// Say more: -v for what peers do, -vv for every message.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    arguments.logging.install();
+    match arguments.command.run(arguments.logging.quiet) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+impl Logging {
+    fn install(&self) {
+        let level = match self.verbose {
+            _ if self.quiet => LevelFilter::ERROR,
+            0 => LevelFilter::WARN,
+            1 => LevelFilter::DEBUG,
+            _ => LevelFilter::TRACE,
+        };
+        let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+        let bars = progress::on_terminal();
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(bars).with_writer(progress::log_writer).init();
+    }
+}

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// How long anything here may take. Generous: the suite runs on two busy cores, and a test that passes never waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Looks until `found` gives something; `None` after [`PATIENCE`].
 #[expect(clippy::disallowed_methods, reason = "foreign processes live in real time")]

@@ -1,0 +1,9 @@
+//! torrent-bencode from outside.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod conformance;
+mod encode;
+mod errors;
+mod limits;
+mod navigation;

@@ -1,0 +1,70 @@
+//! What a client is told when it starts.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use torrent_wire::mse::Policy;
+
+/// Settings of a [`Client`](crate::Client). `Default` is good on the open internet.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) listen: Listen,
+    pub(crate) encryption: Policy,
+    pub(crate) memory: usize,
+    pub(crate) max_peers: usize,
+    pub(crate) upload_slots: usize,
+    pub(crate) peer_id_prefix: [u8; 8],
+}
+
+/// Where to wait for peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Listen {
+    /// Exactly here; port 0 lets the system choose.
+    At(SocketAddr),
+    /// On this address, at the first free port from 6881 to 6889, or else any.
+    Usual(IpAddr),
+    /// Nowhere: only outgoing connections.
+    Nowhere,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Listen::Usual(Ipv6Addr::UNSPECIFIED.into()),
+            encryption: Policy::Preferred,
+            memory: 16 << 20,
+            max_peers: 50,
+            upload_slots: 8,
+            peer_id_prefix: *b"-RT0001-",
+        }
+    }
+}
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
+        impl Config {
+            $($(#[$doc])*
+            #[must_use]
+            pub const fn $name(mut self, value: $type) -> Self {
+                self.$name = value;
+                self
+            })*
+        }
+    };
+}
+
+setters! {
+    /// Where to wait for peers. Default: IPv6 and IPv4, port 6881 or one of the next.
+    listen: Listen,
+    /// Whether connections are encrypted. Default: preferred.
+    encryption: Policy,
+    /// Bytes of memory for pieces in flight, of all torrents together. Default 16 MiB. More helps where bandwidth times
+    /// round trip is more than that.
+    memory: usize,
+    /// Connections per torrent. Default 50. Each costs up to 260 KiB of receive buffer while it is fast, 2 KiB idle.
+    max_peers: usize,
+    /// Peers of a torrent that may download from us at a time. Default 8.
+    upload_slots: usize,
+    /// How our peer ids begin. BEP 20. Default `-RT0001-`.
+    peer_id_prefix: [u8; 8],
+}

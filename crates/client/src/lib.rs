@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+mod announce;
+mod brain;
+mod client;
+mod clock;
+mod config;
+mod connect;
+mod disk;
+mod error;
+mod event;
+mod handshake;
+mod peer;
+mod torrent;
+
+pub use client::Client;
+pub use config::{Config, Listen};
+pub use error::Error;
+pub use event::{Event, Phase};
+pub use torrent::{AddTorrent, Torrent};
+pub use torrent_metainfo::Metainfo;
+pub use torrent_storage::{ErrorKind as StorageErrorKind, Storage, StorageError};
+pub use torrent_swarm::{PeerStats, Stats};
+pub use torrent_wire::mse::Policy as Encryption;

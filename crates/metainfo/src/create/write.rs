@@ -1,0 +1,171 @@
+//! A plan and its hashes to bytes.
+
+use std::collections::BTreeMap;
+
+use torrent_bencode::{DictEncoder, Encoder, Value};
+use torrent_types::PieceIndex;
+
+use super::{Plan, PlannedFile};
+use crate::{hashing::Digests, merkle};
+
+/// The hashes of all pieces, filled in as they come.
+pub(super) struct Hashes {
+    v1: Vec<[u8; 20]>,
+    v2: Vec<merkle::Node>,
+}
+
+impl Hashes {
+    pub(super) fn new(pieces: u32, v1: bool, v2: bool) -> Self {
+        let count = |wanted: bool| if wanted { pieces as usize } else { 0 };
+        Self { v1: vec![[0; 20]; count(v1)], v2: vec![[0; 32]; count(v2)] }
+    }
+
+    pub(super) fn set(&mut self, piece: PieceIndex, digests: Digests) {
+        if let (Some(slot), Some(hash)) = (self.v1.get_mut(piece.as_usize()), digests.v1) {
+            *slot = hash;
+        }
+        if let (Some(slot), Some(node)) = (self.v2.get_mut(piece.as_usize()), digests.v2) {
+            *slot = node;
+        }
+    }
+
+    /// The nodes of the pieces of one file.
+    fn of(&self, file: &PlannedFile, piece_length: u32) -> &[merkle::Node] {
+        let piece_length = u64::from(piece_length);
+        let first = usize::try_from(file.offset.checked_div(piece_length).unwrap_or_default()).unwrap_or(usize::MAX);
+        let count = usize::try_from(file.length.div_ceil(piece_length)).unwrap_or(usize::MAX);
+        self.v2.get(first..first.saturating_add(count)).unwrap_or_default()
+    }
+}
+
+pub(super) fn torrent(plan: &Plan, hashes: &Hashes) -> Vec<u8> {
+    let builder = &plan.builder;
+    let piece_length = plan.geometry.piece_length();
+    let mut bytes = Vec::new();
+    Encoder::new(&mut bytes).dict(|out| {
+        let trackers = builder.trackers.iter().flatten();
+        out.put("announce", trackers.clone().next());
+        if trackers.count() > 1 {
+            let tiers = builder.trackers.iter().map(|tier| tier.iter().map(String::as_str).collect::<Value>());
+            out.put("announce-list", tiers.collect::<Value>());
+        }
+        out.put("comment", builder.comment.as_ref());
+        out.put("created by", builder.created_by.as_ref());
+        out.put("creation date", builder.creation_date);
+        out.put("httpseeds", one_or_many(&builder.http_seeds));
+        out.dict("info", |out| info(plan, hashes, out));
+        if !builder.nodes.is_empty() {
+            let nodes = builder.nodes.iter().map(|(host, port)| Value::List(vec![host.as_str().into(), (*port).into()]));
+            out.put("nodes", nodes.collect::<Value>());
+        }
+        if builder.version.has_v2() {
+            let layers: BTreeMap<_, _> = plan
+                .files
+                .iter()
+                .filter(|file| !file.attributes.pad && file.length > u64::from(piece_length))
+                .filter_map(|file| Some((root(plan, hashes, file)?, hashes.of(file, piece_length))))
+                .collect();
+            out.dict("piece layers", |out| layers.iter().for_each(|(root, nodes)| out.put(root, nodes.as_flattened())));
+        }
+        out.put("url-list", one_or_many(&builder.web_seeds));
+        builder.values.iter().for_each(|(key, value)| out.put(key, value));
+    });
+    bytes
+}
+
+fn info(plan: &Plan, hashes: &Hashes, out: &mut DictEncoder<'_>) {
+    let builder = &plan.builder;
+    let (v1, v2) = (builder.version.has_v1(), builder.version.has_v2());
+    if !builder.collections.is_empty() {
+        out.put("collections", builder.collections.iter().map(String::as_str).collect::<Value>());
+    }
+    if v2 {
+        out.dict("file tree", |out| tree(plan, hashes, out));
+    }
+    if v1 && plan.is_folder {
+        out.list("files", |out| {
+            for file in &plan.files {
+                out.dict(|out| {
+                    attr(file, out);
+                    out.put("length", file.length);
+                    out.put("path", file.elements.iter().map(String::as_str).collect::<Value>());
+                    symlink(file, out);
+                });
+            }
+        });
+    } else if v1 && let Some(file) = plan.files.first() {
+        attr(file, out);
+        out.put("length", file.length);
+    }
+    out.put("meta version", v2.then_some(2));
+    out.put("name", &plan.name);
+    out.put("piece length", plan.geometry.piece_length());
+    if v1 {
+        out.put("pieces", hashes.v1.as_flattened());
+    }
+    out.put("private", builder.private.then_some(1));
+    if !builder.similar.is_empty() {
+        out.put("similar", builder.similar.iter().map(|hash| &hash.as_bytes()[..]).collect::<Value>());
+    }
+    out.put("source", builder.source.as_ref());
+    builder.info_values.iter().for_each(|(key, value)| out.put(key, value));
+}
+
+/// BEP 52 § "File tree layout".
+fn tree(plan: &Plan, hashes: &Hashes, out: &mut DictEncoder<'_>) {
+    let files: Vec<_> = plan.files.iter().filter(|file| !file.attributes.pad).collect();
+    match files.first() {
+        Some(file) if !plan.is_folder => out.dict(&plan.name, |out| leaf(plan, hashes, file, out)),
+        _ => branch(plan, hashes, &files, 0, out),
+    }
+}
+
+/// The files that share their first `depth` elements, in order. Recursion is as deep as the folders, which is limited.
+fn branch(plan: &Plan, hashes: &Hashes, files: &[&PlannedFile], depth: usize, out: &mut DictEncoder<'_>) {
+    for group in files.chunk_by(|a, b| a.elements.get(depth) == b.elements.get(depth)) {
+        let Some((file, name)) = group.first().and_then(|file| Some((file, file.elements.get(depth)?))) else { continue };
+        let below = depth.saturating_add(1);
+        out.dict(name, |out| {
+            if file.elements.len() == below { leaf(plan, hashes, file, out) } else { branch(plan, hashes, group, below, out) }
+        });
+    }
+}
+
+fn leaf(plan: &Plan, hashes: &Hashes, file: &PlannedFile, out: &mut DictEncoder<'_>) {
+    out.dict("", |out| {
+        attr(file, out);
+        if file.symlink.is_none() {
+            out.put("length", file.length);
+            out.put("pieces root", root(plan, hashes, file));
+        }
+        symlink(file, out);
+    });
+}
+
+fn attr(file: &PlannedFile, out: &mut DictEncoder<'_>) {
+    let letters = file.attributes.to_string();
+    out.put("attr", (!letters.is_empty()).then_some(letters));
+}
+
+fn symlink(file: &PlannedFile, out: &mut DictEncoder<'_>) {
+    let target = file.symlink.as_ref().map(|target| target.iter().map(String::as_str).collect::<Value>());
+    out.put("symlink path", target);
+}
+
+fn root(plan: &Plan, hashes: &Hashes, file: &PlannedFile) -> Option<merkle::Node> {
+    let piece_length = plan.geometry.piece_length();
+    match hashes.of(file, piece_length) {
+        [] => None,
+        [only] => Some(*only),
+        nodes => Some(merkle::root_at(nodes, merkle::height(piece_length.into()), merkle::height(file.length))),
+    }
+}
+
+/// A single URL may stand for itself, as most programs write it.
+fn one_or_many(urls: &[String]) -> Option<Value> {
+    match urls {
+        [] => None,
+        [only] => Some(only.as_str().into()),
+        urls => Some(urls.iter().map(String::as_str).collect()),
+    }
+}

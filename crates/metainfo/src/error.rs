@@ -1,0 +1,168 @@
+//! Why bytes are not a torrent. One line: where, what, and at which byte.
+
+use std::{error, fmt};
+
+use torrent_bencode::{Node, WarningKind};
+
+use crate::path::MAX_DEPTH;
+
+/// The bytes are not a torrent: `info.pieces: 41 bytes is not a multiple of 20 (offset 123)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    key: Box<str>,
+    offset: usize,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Not bencoding; or a value is missing, of the wrong kind, or out of range.
+    Bencode(torrent_bencode::ErrorKind),
+    /// Two entries claim one place in the file tree: a file has siblings at its empty key.
+    FileAndFolder,
+    /// The first part of a hybrid torrent where v1 and v2 do not describe the same files.
+    Inconsistent {
+        /// Number of the v2 file, or of the first that only one of them has.
+        file: usize,
+    },
+    /// A file, or all of them, would be longer than any can be.
+    Length,
+    /// No files at all.
+    NoFiles,
+    /// A pad file in the file tree; v2 needs none.
+    PadFile,
+    /// A path of more than 100 elements.
+    PathTooDeep,
+    /// A string that is not as many hashes as the content has pieces.
+    PieceCount {
+        /// Pieces that the content has.
+        expected: u64,
+        /// Hashes that are there.
+        found: u64,
+    },
+    /// Hashes that do not lead to the `pieces root` of their file.
+    PieceLayer,
+    /// 0, more than 512 MiB, or for v2 not a power of two of at least 16 KiB.
+    PieceLength(u64),
+    /// A string that cannot be hashes of `size` bytes each.
+    Pieces {
+        /// Bytes that are there.
+        found: usize,
+        /// Bytes of one hash.
+        size: usize,
+    },
+    /// More pieces than 2,097,152.
+    TooManyPieces,
+    /// A `meta version` that is too new.
+    Version(u64),
+    /// A `pieces root` of zeros.
+    ZeroRoot,
+}
+
+impl Error {
+    pub(crate) fn at(node: &Node<'_, '_>, kind: ErrorKind) -> Self {
+        Self { kind, key: node.path().to_string().into(), offset: node.offset() }
+    }
+
+    /// Puts the keys that lead to the document in front.
+    pub(crate) fn below(mut self, key: &str, offset: usize) -> Self {
+        self.key = match (key, &*self.key) {
+            (key, "") => key.into(),
+            ("", key) => key.into(),
+            (outer, inner) => format!("{outer}.{inner}").into(),
+        };
+        self.offset = self.offset.saturating_add(offset);
+        self
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub const fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    /// With what: the keys and indices from the outermost dictionary, as `info.files[3].length`; empty for the whole.
+    #[must_use]
+    pub const fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Where: bytes from the beginning.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.offset
+    }
+}
+
+impl From<torrent_bencode::Error> for Error {
+    fn from(error: torrent_bencode::Error) -> Self {
+        Self { kind: ErrorKind::Bencode(error.kind()), key: error.path().to_string().into(), offset: error.offset() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        write!(f, "{} (offset {})", self.kind, self.offset)
+    }
+}
+
+impl error::Error for Error {}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bencode(kind) => kind.fmt(f),
+            Self::FileAndFolder => f.write_str("both a file and a folder"),
+            Self::Inconsistent { file } => write!(f, "v1 and v2 disagree about the files, first about number {file}"),
+            Self::Length => f.write_str("longer than a file can be"),
+            Self::NoFiles => f.write_str("no files"),
+            Self::PadFile => f.write_str("a pad file in the file tree"),
+            Self::PathTooDeep => write!(f, "a path of more than {MAX_DEPTH} elements"),
+            Self::PieceCount { expected, found } => write!(f, "{found} hashes for {expected} pieces"),
+            Self::PieceLayer => f.write_str("hashes that do not lead to the pieces root"),
+            Self::PieceLength(length) => write!(f, "{length} is not a possible piece length"),
+            Self::Pieces { found, size } => write!(f, "{found} bytes is not a multiple of {size}"),
+            Self::TooManyPieces => f.write_str("more pieces than 2097152"),
+            Self::Version(version) => write!(f, "version {version} is newer than 2"),
+            Self::ZeroRoot => f.write_str("the pieces root is zero"),
+        }
+    }
+}
+
+/// Something odd that was let pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// An optional key has a value of the wrong kind, which was ignored.
+    Ignored {
+        /// The keys and indices that lead to it.
+        key: Box<str>,
+    },
+    /// Bencoding that is not canonical, as many v1 torrents have.
+    NotCanonical {
+        /// In what way.
+        kind: WarningKind,
+        /// Where: bytes from the beginning.
+        offset: usize,
+    },
+}
+
+impl From<&torrent_bencode::Warning> for Warning {
+    fn from(warning: &torrent_bencode::Warning) -> Self {
+        Self::NotCanonical { kind: warning.kind(), offset: warning.offset() }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ignored { key } => write!(f, "{key}: ignored, a value of the wrong kind"),
+            Self::NotCanonical { kind, offset } => write!(f, "{kind} (offset {offset})"),
+        }
+    }
+}

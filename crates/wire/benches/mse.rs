@@ -1,0 +1,74 @@
+//! What obfuscation costs: RC4 per block beside other implementations, a whole handshake, and finding the torrent.
+//! `cargo bench -p torrent-wire --bench mse`; compare with `openssl speed -provider legacy -bytes 16384 -evp rc4`.
+
+use divan::{Bencher, counter::BytesCount};
+use rc4::{KeyInit, StreamCipher};
+use torrent_types::InfoHash;
+use torrent_wire::mse::{Ciphers, Initiator, Methods, Progress, Responder, SkeyHash, SkeyIndex};
+
+const BLOCK: usize = 16 * 1024;
+const TORRENT: InfoHash = InfoHash::new([7; 20]);
+
+fn main() {
+    divan::main();
+}
+
+fn handshake(methods: Methods, skeys: &SkeyIndex) -> [Ciphers; 2] {
+    let mut a = Initiator::new(TORRENT, methods, &[1; 32], &[0; 68]).expect("a short payload");
+    let mut b = Responder::new(methods, &[2; 32]);
+    let mut ends = [None, None];
+    let (mut to_a, mut to_b) = (Vec::new(), Vec::new());
+    while a.poll_transmit(&mut to_b) || b.poll_transmit(&mut to_a) {
+        if let Progress::Done(end) = b.handle_bytes(&to_b, |skey| skeys.lookup(skey)).expect("a good peer") {
+            ends[1] = Some(end.ciphers);
+        }
+        b.poll_transmit(&mut to_a);
+        if let Progress::Done(end) = a.handle_bytes(&to_a).expect("a good peer") {
+            ends[0] = Some(end.ciphers);
+        }
+        (to_a, to_b) = (Vec::new(), Vec::new());
+    }
+    ends.map(|end| end.expect("an end"))
+}
+
+fn torrents(count: u64) -> SkeyIndex {
+    let others = (1..count).map(|n| {
+        let mut bytes = [0; 20];
+        bytes[..8].copy_from_slice(&n.to_be_bytes());
+        InfoHash::new(bytes)
+    });
+    others.chain([TORRENT]).collect()
+}
+
+#[divan::bench(args = [Methods::Plaintext, Methods::Rc4])]
+fn decrypt_block(bencher: Bencher<'_, '_>, methods: Methods) {
+    let [mut ciphers, _] = handshake(methods, &torrents(1));
+    let mut block = vec![0; BLOCK];
+    bencher.counter(BytesCount::new(BLOCK)).bench_local(|| ciphers.decrypt(divan::black_box(&mut block)));
+}
+
+#[divan::bench]
+fn decrypt_block_with_the_rc4_crate(bencher: Bencher<'_, '_>) {
+    let mut cipher = rc4::Rc4::new_from_slice(&[7; 20]).expect("a valid length");
+    let mut block = vec![0; BLOCK];
+    bencher.counter(BytesCount::new(BLOCK)).bench_local(|| cipher.apply_keystream(divan::black_box(&mut block)));
+}
+
+/// Both sides: four exponentiations, four key streams.
+#[divan::bench(args = [Methods::Plaintext, Methods::Rc4])]
+fn handshake_of_both_sides(bencher: Bencher<'_, '_>, methods: Methods) {
+    let skeys = torrents(1);
+    bencher.bench(|| handshake(methods, &skeys));
+}
+
+/// What a responder does to find the torrent, beside the hash that it needs anyway.
+#[divan::bench(args = [1, 100, 10_000, 1_000_000])]
+fn find_the_torrent_among(bencher: Bencher<'_, '_>, count: u64) {
+    let (skeys, skey) = (torrents(count), SkeyHash::of(&TORRENT));
+    bencher.bench(|| skeys.lookup(divan::black_box(&skey)));
+}
+
+#[divan::bench(args = [10_000])]
+fn index_torrents(count: u64) -> SkeyIndex {
+    torrents(count)
+}

@@ -1,0 +1,137 @@
+//! What a peer did wrong, and how much that matters. Spec: each variant names its own.
+//! Never: what to do about it; scores and bans belong to the swarm.
+
+use std::{error, fmt};
+
+use crate::{DecodeError, RawBlock};
+
+/// A peer broke the protocol. [`severity`](Self::severity) says whether the connection can go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerFault {
+    /// A request, piece, cancel or reject before this side knows the metadata, so nothing can have been asked for.
+    BeforeMetadata(RawBlock),
+    /// A bitfield, have-all or have-none that is not among the first messages. BEP 3 § "peer messages".
+    BitfieldLate,
+    /// A second bitfield, have-all or have-none. BEP 6 § "Have All/Have None".
+    BitfieldRepeated,
+    /// The bitfield does not have one bit per piece, rounded up to a byte.
+    BitfieldWrongLength {
+        /// Bytes that it has.
+        length: usize,
+    },
+    /// The bytes are not messages.
+    Decode(DecodeError),
+    /// An extended message, though one side has not offered BEP 10.
+    ExtendedNotNegotiated,
+    /// The payload of an extension's message is not what its specification says.
+    ExtensionPayload {
+        /// The id that this side gave the extension; 0 is the extended handshake.
+        id: u8,
+    },
+    /// A message of the fast extension, though one side has not offered BEP 6.
+    FastNotNegotiated {
+        /// Id of the message.
+        id: u8,
+    },
+    /// The handshake did not arrive in time.
+    HandshakeTimeout,
+    /// A `have` for a piece that the peer has announced before with have-all.
+    HaveAfterHaveAll {
+        /// Number of the piece.
+        piece: u32,
+    },
+    /// A range of hashes that no tree has. BEP 52 § "hash request".
+    ImpossibleHashes,
+    /// A piece number that the torrent does not have.
+    NoSuchPiece {
+        /// The number.
+        piece: u32,
+    },
+    /// The connection does not begin with a BitTorrent handshake.
+    NotBitTorrent,
+    /// A block that is empty or leaves its piece.
+    OutsidePiece(RawBlock),
+    /// The peer is this side itself.
+    SelfConnection,
+    /// Nothing has arrived for longer than allowed, not even a keep-alive.
+    Silent,
+    /// The handshake answers for another torrent.
+    WrongInfoHash,
+}
+
+/// How much a [`PeerFault`] matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Severity {
+    /// The message had no effect. Clients that are not hostile do this.
+    Minor,
+    /// The message had no effect. The connection can go on; a peer that does it often is broken or hostile.
+    Serious,
+    /// The connection is of no more use.
+    Fatal,
+}
+
+impl PeerFault {
+    /// How much it matters.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::BeforeMetadata(_) | Self::HaveAfterHaveAll { .. } => Severity::Minor,
+            Self::ExtensionPayload { .. } | Self::ImpossibleHashes | Self::OutsidePiece(_) => Severity::Serious,
+            Self::BitfieldLate
+            | Self::BitfieldRepeated
+            | Self::BitfieldWrongLength { .. }
+            | Self::Decode(_)
+            | Self::ExtendedNotNegotiated
+            | Self::FastNotNegotiated { .. }
+            | Self::HandshakeTimeout
+            | Self::NoSuchPiece { .. }
+            | Self::NotBitTorrent
+            | Self::SelfConnection
+            | Self::Silent
+            | Self::WrongInfoHash => Severity::Fatal,
+        }
+    }
+}
+
+impl From<DecodeError> for PeerFault {
+    fn from(error: DecodeError) -> Self {
+        Self::Decode(error)
+    }
+}
+
+impl fmt::Display for PeerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BeforeMetadata(_) => f.write_str("a block message before the metadata is known"),
+            Self::BitfieldLate => f.write_str("the bitfield is not the first message"),
+            Self::BitfieldRepeated => f.write_str("a second bitfield, have-all or have-none"),
+            Self::BitfieldWrongLength { length } => write!(f, "a bitfield of {length} bytes does not fit the torrent"),
+            Self::Decode(error) => error.fmt(f),
+            Self::ExtendedNotNegotiated => f.write_str("an extended message without the extension protocol"),
+            Self::ExtensionPayload { id } => write!(f, "the payload of extended message {id} is malformed"),
+            Self::FastNotNegotiated { id } => write!(f, "message {id} without the fast extension"),
+            Self::HandshakeTimeout => f.write_str("the handshake took too long"),
+            Self::HaveAfterHaveAll { piece } => write!(f, "have {piece} after have-all"),
+            Self::ImpossibleHashes => f.write_str("a range of hashes that no tree has"),
+            Self::NoSuchPiece { piece } => write!(f, "there is no piece {piece}"),
+            Self::NotBitTorrent => f.write_str("not a BitTorrent handshake"),
+            Self::OutsidePiece(RawBlock { piece, begin, length }) => {
+                write!(f, "{length} bytes from {begin} are not inside piece {piece}")
+            }
+            Self::SelfConnection => f.write_str("connected to itself"),
+            Self::Silent => f.write_str("silent for too long"),
+            Self::WrongInfoHash => f.write_str("the handshake names another torrent"),
+        }
+    }
+}
+
+impl error::Error for PeerFault {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Decode(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Message Stream Encryption (MSE/PE): a handshake that hides BitTorrent from traffic shapers, and the ciphers it ends with.
+//! Spec: "Message Stream Encryption" on the Azureus/Vuze wiki; there is no BEP. It is obfuscation: RC4 and a 768-bit
+//! exchange without authentication. Whoever knows the info hash can sit in the middle.
+//!
+//! In: the bytes of one stream in chunks of any size, and a seed. Out: bytes to send, then [`Ciphers`] for the payload.
+//! Never: sockets, clocks, randomness of its own, payload buffers. The adaptor for tokio is [`tokio`](self::tokio).
+//!
+//! ```text
+//!  Initiator (A)                                                       Responder (B)
+//!  1  Ya, PadA                                                 ──────▶
+//!                                                              ◀──────  2  Yb, PadB
+//!  3  HASH('req1', S), HASH('req2', SKEY) xor HASH('req3', S),
+//!     ENCRYPT(VC, crypto_provide, len(PadC), PadC, len(IA)), ENCRYPT(IA) ▶
+//!                                                              ◀──────  4  ENCRYPT(VC, crypto_select, len(PadD), PadD), ENCRYPT2(payload)
+//!  5  ENCRYPT2(payload)                                        ──────▶
+//! ```
+//!
+//! SKEY is the info hash, S the shared secret, VC eight zero bytes; ENCRYPT is RC4, ENCRYPT2 what step 4 selected.
+//!
+//! ```
+//! use torrent_types::InfoHash;
+//! use torrent_wire::mse::{Initiator, Method, Methods, Progress, Responder, SkeyIndex};
+//!
+//! let torrent = InfoHash::new([7; 20]);
+//! let mut skeys = SkeyIndex::new();
+//! skeys.insert(torrent);
+//!
+//! // The seeds come from the operating system in earnest; the same seed gives the same handshake.
+//! let mut a = Initiator::new(torrent, Methods::PreferRc4, &[1; 32], b"hello")?;
+//! let mut b = Responder::new(Methods::PreferRc4, &[2; 32]);
+//!
+//! let (mut to_b, mut to_a) = (Vec::new(), Vec::new());
+//! a.poll_transmit(&mut to_b);
+//! assert!(matches!(b.handle_bytes(&to_b, |skey| skeys.lookup(skey))?, Progress::NeedMore));
+//! b.poll_transmit(&mut to_a);
+//! assert!(matches!(a.handle_bytes(&to_a)?, Progress::NeedMore));
+//! to_b.clear();
+//! a.poll_transmit(&mut to_b);
+//! let Progress::Done(mut done) = b.handle_bytes(&to_b, |skey| skeys.lookup(skey))? else { panic!() };
+//! assert_eq!((done.info_hash, done.ciphers.method()), (torrent, Method::Rc4));
+//!
+//! // What was not consumed is payload. It begins with the initiator's initial payload.
+//! let payload = &mut to_b[done.consumed..];
+//! done.ciphers.decrypt(payload);
+//! assert_eq!(payload, b"hello");
+//! # Ok::<(), torrent_wire::mse::Error>(())
+//! ```
+
+mod ciphers;
+mod detect;
+mod dh;
+mod entropy;
+mod error;
+mod initiator;
+mod intake;
+mod keys;
+mod policy;
+mod rc4;
+mod responder;
+mod skey;
+
+#[cfg(test)]
+mod tests;
+
+pub use ciphers::{Ciphers, Decryptor, Encryptor};
+pub use detect::{Detected, detect};
+pub use error::Error;
+pub use initiator::Initiator;
+pub use policy::{Attempt, Method, Methods, Policy};
+pub use responder::Responder;
+pub use skey::{SkeyHash, SkeyIndex};
+
+use torrent_types::InfoHash;
+
+/// Longest PadA, PadB, PadC and PadD.
+pub const MAX_PAD: usize = 512;
+
+/// Longest initial payload (IA): its length travels in two bytes.
+pub const MAX_INITIAL_PAYLOAD: usize = u16::MAX as usize;
+
+/// The most that one handshake holds on the heap, on either side, beside the initial payload that the caller hands over:
+/// two RC4 states of 1 KiB, and the unsent output (a public key and a padding, or two hashes, header and a padding).
+/// Nothing that the peer sends is kept but one field of fixed size, inside the value itself.
+pub const MAX_HANDSHAKE_MEMORY: usize = 4 * 1024;
+
+/// Length of HASH: SHA-1.
+const HASH_LENGTH: usize = 20;
+/// VC, "verification constant".
+const VC: [u8; 8] = [0; 8];
+
+/// What came of the bytes just handled.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Progress {
+    /// All input was consumed. Send what `poll_transmit` gives, then wait for more bytes.
+    NeedMore,
+    /// The handshake is over. The responder has a last answer to send: `poll_transmit` once more.
+    Done(Established),
+}
+
+/// The end of a successful handshake.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Established {
+    /// How many bytes of the last input belonged to the handshake. The rest is payload, still to be decrypted with
+    /// `ciphers`; on the responder's side it begins with the initiator's initial payload.
+    pub consumed: usize,
+    /// The torrent.
+    pub info_hash: InfoHash,
+    /// For all payload from here on.
+    pub ciphers: Ciphers,
+}

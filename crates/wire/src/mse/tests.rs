@@ -1,0 +1,316 @@
+//! Both roles against each other, and against peers that break the rules.
+
+use proptest::prelude::*;
+use torrent_types::InfoHash;
+
+use super::*;
+
+const TORRENT: InfoHash = InfoHash::new(*b"an info hash we have");
+const ALL: [Methods; 4] = [Methods::Plaintext, Methods::Rc4, Methods::PreferPlaintext, Methods::PreferRc4];
+const HELLO: &[u8] = b"\x13BitTorrent protocol and so on";
+
+fn known(skey: &SkeyHash) -> Option<InfoHash> {
+    (*skey == SkeyHash::of(&TORRENT)).then_some(TORRENT)
+}
+
+/// One role, with the bytes that it sends and what comes of those it receives.
+struct Side {
+    role: Role,
+    sent: Vec<u8>,
+    end: Option<Established>,
+    /// Decrypted payload.
+    payload: Vec<u8>,
+}
+
+enum Role {
+    Initiator(Initiator),
+    Responder(Responder),
+}
+
+impl Side {
+    fn initiator(methods: Methods, seed: u8, initial_payload: &[u8]) -> Self {
+        Self::new(Role::Initiator(Initiator::new(TORRENT, methods, &[seed; 32], initial_payload).unwrap()))
+    }
+
+    fn responder(methods: Methods, seed: u8) -> Self {
+        Self::new(Role::Responder(Responder::new(methods, &[seed; 32])))
+    }
+
+    fn new(role: Role) -> Self {
+        let mut side = Self { role, sent: Vec::new(), end: None, payload: Vec::new() };
+        side.transmit();
+        side
+    }
+
+    fn transmit(&mut self) {
+        match &mut self.role {
+            Role::Initiator(initiator) => initiator.poll_transmit(&mut self.sent),
+            Role::Responder(responder) => responder.poll_transmit(&mut self.sent),
+        };
+    }
+
+    fn receive(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let mut rest = bytes.to_vec();
+        if self.end.is_none() {
+            let progress = match &mut self.role {
+                Role::Initiator(initiator) => initiator.handle_bytes(bytes)?,
+                Role::Responder(responder) => responder.handle_bytes(bytes, known)?,
+            };
+            self.transmit();
+            match progress {
+                Progress::NeedMore => return Ok(()),
+                Progress::Done(end) => {
+                    rest.drain(..end.consumed);
+                    self.end = Some(end);
+                }
+            }
+        }
+        if let Some(end) = &mut self.end {
+            end.ciphers.decrypt(&mut rest);
+            self.payload.extend(rest);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, payload: &[u8]) {
+        let mut bytes = payload.to_vec();
+        self.end.as_mut().expect("the handshake is over").ciphers.encrypt(&mut bytes);
+        self.sent.extend(bytes);
+    }
+
+    fn method(&self) -> Method {
+        self.end.as_ref().expect("the handshake is over").ciphers.method()
+    }
+}
+
+/// Carries bytes between the two, `chunk` at most at a time, until none are left. All that each side sent.
+fn converse(a: &mut Side, b: &mut Side, chunk: usize) -> Result<[Vec<u8>; 2], Error> {
+    let mut wire = [Vec::new(), Vec::new()];
+    while !a.sent.is_empty() || !b.sent.is_empty() {
+        wire[0].extend(deliver(a, b, chunk)?);
+        wire[1].extend(deliver(b, a, chunk)?);
+    }
+    Ok(wire)
+}
+
+fn deliver(from: &mut Side, to: &mut Side, chunk: usize) -> Result<Vec<u8>, Error> {
+    let bytes = std::mem::take(&mut from.sent);
+    bytes.chunks(chunk).try_for_each(|part| to.receive(part))?;
+    Ok(bytes)
+}
+
+/// A responder's peer that is free to break the rules: it knows the shared secret and writes step 3 by hand.
+struct Forger {
+    secret: dh::SharedSecret,
+    stream: rc4::Rc4,
+}
+
+impl Forger {
+    /// Steps 1 and 2, without paddings of our own.
+    fn meet(responder: &mut Responder) -> Self {
+        let keys = dh::KeyPair::generate(&mut entropy::Entropy::new(&[9; 32]));
+        assert!(matches!(responder.handle_bytes(keys.public(), known), Ok(Progress::NeedMore)));
+        let mut answer = Vec::new();
+        responder.poll_transmit(&mut answer);
+        let theirs = dh::PublicKey::parse(answer.first_chunk().expect("a public key")).unwrap();
+        let secret = keys.agree(&theirs);
+        let stream = keys::initiator_stream(&secret, &TORRENT);
+        Self { secret, stream }
+    }
+
+    fn request(&mut self, skey: [u8; 20], header: &[u8]) -> Vec<u8> {
+        let mut bytes = keys::req1(&self.secret).to_vec();
+        bytes.extend(keys::xor(skey, keys::req3(&self.secret)));
+        let mut header = header.to_vec();
+        self.stream.apply(&mut header);
+        bytes.extend(header);
+        bytes
+    }
+}
+
+fn forged(methods: Methods, skey: [u8; 20], header: &[u8]) -> Result<Progress, Error> {
+    let mut responder = Responder::new(methods, &[8; 32]);
+    let request = Forger::meet(&mut responder).request(skey, header);
+    responder.handle_bytes(&request, known)
+}
+
+#[test]
+fn all_methods_meet_or_refuse_each_other() {
+    for ours in ALL {
+        for theirs in ALL {
+            let (mut a, mut b) = (Side::initiator(ours, 1, HELLO), Side::responder(theirs, 2));
+            match (theirs.select(ours.provide()), converse(&mut a, &mut b, usize::MAX)) {
+                (Ok(method), Ok(_)) => {
+                    assert_eq!((a.method(), b.method()), (method, method), "{ours:?} {theirs:?}");
+                    assert_eq!(b.payload, HELLO);
+                    a.send(b"from a");
+                    b.send(b"from b");
+                    converse(&mut a, &mut b, 5).unwrap();
+                    assert_eq!((&a.payload[..], &b.payload[HELLO.len()..]), (&b"from b"[..], &b"from a"[..]));
+                }
+                (refused, result) => assert_eq!(refused.unwrap_err(), result.unwrap_err()),
+            }
+        }
+    }
+}
+
+#[test]
+fn both_sides_know_the_torrent_afterwards() {
+    let (mut a, mut b) = (Side::initiator(Methods::Rc4, 1, HELLO), Side::responder(Methods::Rc4, 2));
+    converse(&mut a, &mut b, usize::MAX).unwrap();
+    assert_eq!((a.end.unwrap().info_hash, b.end.unwrap().info_hash), (TORRENT, TORRENT));
+}
+
+#[test]
+fn a_seed_replays_a_handshake_byte_for_byte() {
+    let run = |seed| {
+        let (mut a, mut b) = (Side::initiator(Methods::PreferRc4, seed, HELLO), Side::responder(Methods::Rc4, 77));
+        converse(&mut a, &mut b, usize::MAX).unwrap()
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+    // The transcript must not change between versions: replays of old recordings would break.
+    let digest = <[u8; 20]>::from(<sha1::Sha1 as sha1::Digest>::digest(run(1).concat()));
+    assert_eq!(InfoHash::new(digest).to_string(), "05c49afe824519fe8dba579227d918e211e99e0e");
+}
+
+#[test]
+fn nothing_readable_is_sent() {
+    for seed in 0..20 {
+        let (mut a, mut b) =
+            (Side::initiator(Methods::PreferPlaintext, seed, HELLO), Side::responder(Methods::PreferPlaintext, seed));
+        let wire = converse(&mut a, &mut b, usize::MAX).unwrap().concat();
+        assert_eq!(a.method(), Method::Plaintext);
+        for secret in [&b"BitTorrent"[..], TORRENT.as_bytes()] {
+            assert!(!wire.windows(secret.len()).any(|window| window == secret));
+        }
+    }
+}
+
+#[test]
+fn the_initial_payload_is_encrypted_even_before_plaintext() {
+    let (mut a, mut b) = (Side::initiator(Methods::Plaintext, 1, HELLO), Side::responder(Methods::Plaintext, 2));
+    converse(&mut a, &mut b, usize::MAX).unwrap();
+    assert_eq!(b.payload, HELLO);
+    let (decryptor, encryptor) = b.end.unwrap().ciphers.into_split();
+    assert!(decryptor.is_plain() && encryptor.is_plain());
+}
+
+#[test]
+fn an_initial_payload_has_a_limit() {
+    let longest = vec![1; MAX_INITIAL_PAYLOAD];
+    let (mut a, mut b) = (Side::initiator(Methods::Rc4, 1, &longest), Side::responder(Methods::Rc4, 2));
+    converse(&mut a, &mut b, 1000).unwrap();
+    assert_eq!(b.payload, longest);
+    let length = MAX_INITIAL_PAYLOAD + 1;
+    let error = Initiator::new(TORRENT, Methods::Rc4, &[1; 32], &vec![1; length]).unwrap_err();
+    assert_eq!(error, Error::InitialPayloadTooLong { length });
+}
+
+#[test]
+fn degenerate_keys_end_the_handshake_of_either_role() {
+    for key in [[0; 96], [0xff; 96]] {
+        let mut initiator = Initiator::new(TORRENT, Methods::Rc4, &[1; 32], HELLO).unwrap();
+        assert_eq!(initiator.handle_bytes(&key).unwrap_err(), Error::DegenerateKey);
+        let mut responder = Responder::new(Methods::Rc4, &[1; 32]);
+        assert_eq!(responder.handle_bytes(&key, known).unwrap_err(), Error::DegenerateKey);
+        assert!(!responder.poll_transmit(&mut Vec::new()), "nothing is sent to such a peer");
+        assert_eq!(responder.handle_bytes(&key, known).unwrap_err(), Error::Finished);
+    }
+}
+
+#[test]
+fn an_unknown_torrent_is_refused() {
+    let stranger = keys::req2(&InfoHash::new([1; 20]));
+    assert_eq!(forged(Methods::Rc4, stranger, &[]).unwrap_err(), Error::UnknownTorrent);
+}
+
+#[test]
+fn broken_requests_are_refused_with_their_reason() {
+    let header = |vc: u8, provide: u32, pad: u16| {
+        let mut bytes = vec![vc; 8];
+        bytes.extend(provide.to_be_bytes());
+        bytes.extend(pad.to_be_bytes());
+        bytes
+    };
+    let ours = keys::req2(&TORRENT);
+    for (header, error) in [
+        (header(1, 2, 0), Error::WrongVerification),
+        (header(0, 0, 0), Error::NoCommonMethod { provided: 0 }),
+        (header(0, 1, 0), Error::NoCommonMethod { provided: 1 }),
+        (header(0, 2, 513), Error::PadTooLong { length: 513 }),
+    ] {
+        assert_eq!(forged(Methods::Rc4, ours, &header).unwrap_err(), error);
+    }
+    let whole = [header(0, 3, 1), vec![0; 3]].concat();
+    assert!(matches!(forged(Methods::Rc4, ours, &whole), Ok(Progress::Done(_))));
+}
+
+#[test]
+fn noise_never_gets_further_than_the_longest_padding() {
+    let noise = vec![7; 96 + MAX_PAD + 20];
+    let mut responder = Responder::new(Methods::Rc4, &[1; 32]);
+    assert!(matches!(responder.handle_bytes(&noise[..noise.len() - 1], known), Ok(Progress::NeedMore)));
+    assert_eq!(responder.handle_bytes(&[7], known).unwrap_err(), Error::SyncNotFound);
+
+    let noise = &noise[..96 + MAX_PAD + 8];
+    let mut initiator = Initiator::new(TORRENT, Methods::Rc4, &[1; 32], HELLO).unwrap();
+    assert!(matches!(initiator.handle_bytes(&noise[..noise.len() - 1]), Ok(Progress::NeedMore)));
+    assert_eq!(initiator.handle_bytes(&[7]).unwrap_err(), Error::SyncNotFound);
+}
+
+#[test]
+fn a_handshake_stays_within_its_memory() {
+    let boxes = 2 * size_of::<rc4::Rc4>();
+    for seed in 0..50 {
+        let (mut a, mut b) =
+            (Side::initiator(Methods::PreferRc4, seed, &[]), Side::responder(Methods::PreferRc4, seed + 100));
+        while !a.sent.is_empty() || !b.sent.is_empty() {
+            deliver(&mut a, &mut b, 1).unwrap();
+            deliver(&mut b, &mut a, 1).unwrap();
+            let unsent = match (&a.role, &b.role) {
+                (Role::Initiator(a), Role::Responder(b)) => a.unsent_capacity().max(b.unsent_capacity()),
+                _ => unreachable!("a is the initiator"),
+            };
+            assert!(boxes + unsent <= MAX_HANDSHAKE_MEMORY, "{unsent}");
+        }
+    }
+    assert!(size_of::<Initiator>() <= 512 && size_of::<Responder>() <= 512);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn chunking_is_invisible(seed: u8, chunk in 1..200_usize, payload: Vec<u8>) {
+        let run = |chunk| {
+            let (mut a, mut b) = (Side::initiator(Methods::PreferRc4, seed, &payload), Side::responder(Methods::PreferRc4, !seed));
+            let wire = converse(&mut a, &mut b, chunk).unwrap();
+            assert_eq!(b.payload, payload);
+            wire
+        };
+        let whole = run(usize::MAX);
+        prop_assert_eq!(&run(chunk), &whole);
+        prop_assert_eq!(&run(1), &whole);
+    }
+
+    #[test]
+    fn a_flipped_bit_in_a_public_key_leaves_no_connection(seed: u8, at in 0..96_usize, bit in 0..8) {
+        let (mut a, mut b) = (Side::initiator(Methods::Rc4, seed, HELLO), Side::responder(Methods::Rc4, !seed));
+        a.sent[at] ^= 1_u8 << bit;
+        let _: Result<_, Error> = converse(&mut a, &mut b, usize::MAX);
+        prop_assert!(a.end.is_none() && b.end.is_none());
+    }
+
+    #[test]
+    fn any_bytes_are_survived(seed: u8, bytes: Vec<u8>, chunk in 1..50_usize) {
+        for mut side in [Side::initiator(Methods::Rc4, seed, HELLO), Side::responder(Methods::Rc4, seed)] {
+            for part in bytes.chunks(chunk) {
+                if side.receive(part).is_err() {
+                    break;
+                }
+            }
+            prop_assert!(side.end.is_none());
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! A connection as a whole: handshakes, chunking, memory.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use torrent_types::{Geometry, InfoHash, PeerId};
+use torrent_wire::{
+    Config, Handshake, HandshakeEvent, Handshaking, MAX_FRAME, Message, PeerFault, ReceiveBuffer, Reserved, Session,
+    SessionEvent, Severity,
+};
+
+use crate::strategies::{Owned, message};
+
+fn handshake(peer: u8) -> Handshake {
+    let reserved = Reserved::FAST | Reserved::EXTENSION_PROTOCOL;
+    Handshake { reserved, info_hash: InfoHash::new([7; 20]), peer_id: PeerId::new([peer; 20]) }
+}
+
+/// Everything a session says about `bytes` when they come in these portions; ends at the first fatal fault.
+fn story(bytes: &[u8], mut portion: impl FnMut() -> usize) -> Vec<String> {
+    let now = crate::now();
+    let mut session = Session::responder(now, Config::default());
+    let mut said = Vec::new();
+    let mut rest = bytes;
+    loop {
+        loop {
+            match session.poll_event(now) {
+                Ok(None) => break,
+                Ok(Some(event)) => {
+                    said.push(format!("{event:?}"));
+                    let (asked, connected) =
+                        (matches!(event, SessionEvent::Asked { .. }), matches!(event, SessionEvent::Connected(_)));
+                    if asked {
+                        session.answer(handshake(1));
+                    } else if connected {
+                        session.open().unwrap().0.set_geometry(Geometry::new(500_000, 65_536).unwrap()).unwrap();
+                    }
+                }
+                Err(fault) => {
+                    said.push(fault.to_string());
+                    if fault.severity() == Severity::Fatal {
+                        return said;
+                    }
+                }
+            }
+        }
+        if rest.is_empty() {
+            return said;
+        }
+        let taken = session.handle_bytes(now, &rest[..portion().clamp(1, rest.len())]);
+        rest = &rest[taken..];
+    }
+}
+
+proptest! {
+    #[test]
+    fn chunking_is_invisible(messages in proptest::collection::vec(message(), 0..30), portions in proptest::collection::vec(1usize..60, 1..20)) {
+        let mut bytes = handshake(2).encode().to_vec();
+        messages.iter().map(Owned::message).for_each(|message| message.encode(&mut bytes));
+        let whole = story(&bytes, || bytes.len());
+        prop_assert_eq!(&story(&bytes, || 1), &whole);
+        let mut portions = portions.iter().cycle();
+        prop_assert_eq!(&story(&bytes, || *portions.next().unwrap()), &whole);
+    }
+
+    #[test]
+    fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..400), greeted in any::<bool>()) {
+        let bytes = if greeted { [&handshake(2).encode()[..], &bytes].concat() } else { bytes };
+        prop_assert_eq!(story(&bytes, || 1), story(&bytes, || usize::MAX));
+    }
+}
+
+#[test]
+fn the_responder_chooses_by_info_hash_before_it_has_seen_the_peer_id() {
+    let now = crate::now();
+    let mut session = Session::responder(now, Config::default());
+    session.handle_bytes(now, &handshake(2).encode()[..48]);
+    let asked = SessionEvent::Asked { info_hash: InfoHash::new([7; 20]), reserved: handshake(2).reserved };
+    assert_eq!(session.poll_event(now), Ok(Some(asked)));
+    assert_eq!(session.poll_event(now), Ok(None));
+    session.answer(handshake(1));
+    assert_eq!(session.poll_transmit(), handshake(1).encode());
+    session.handle_bytes(now, &handshake(2).encode()[48..]);
+    assert_eq!(session.poll_event(now), Ok(Some(SessionEvent::Connected(handshake(2)))));
+}
+
+#[test]
+fn strange_handshakes_are_refused_as_soon_as_they_are() {
+    let now = crate::now();
+    let initiator = || Handshaking::initiator(now, handshake(1), &mut Vec::new());
+    assert_eq!(initiator().handle_bytes(b"\x13Bit"), Ok((0, None)));
+    assert_eq!(initiator().handle_bytes(b"GET / HTTP"), Err(PeerFault::NotBitTorrent));
+    assert_eq!(initiator().handle_bytes(&handshake(1).encode()), Err(PeerFault::SelfConnection));
+    let other = Handshake { info_hash: InfoHash::new([8; 20]), ..handshake(2) };
+    assert_eq!(initiator().handle_bytes(&other.encode()), Err(PeerFault::WrongInfoHash));
+    let mut upgraded = initiator().accept_also(other.info_hash);
+    assert_eq!(upgraded.handle_bytes(&other.encode()), Ok((68, Some(HandshakeEvent::Done(other)))));
+}
+
+#[test]
+fn a_handshake_has_ten_seconds() {
+    let start = crate::now();
+    let mut session = Session::responder(start, Config::default());
+    assert_eq!(session.poll_timeout(), Some(start + Duration::from_secs(10)));
+    assert_eq!(session.handle_timeout(start + Duration::from_secs(9)), Ok(()));
+    assert_eq!(session.handle_timeout(start + Duration::from_secs(10)), Err(PeerFault::HandshakeTimeout));
+}
+
+#[test]
+fn a_peer_cannot_make_the_buffer_grow_past_its_maximum() {
+    let mut buffer = ReceiveBuffer::new(ReceiveBuffer::DEFAULT_MAX_CAPACITY);
+    assert!(buffer.space().len() <= 4096, "idle connections are cheap");
+    // The largest frame, but for its last byte; then whatever else fits.
+    let mut frame = MAX_FRAME.to_be_bytes().to_vec();
+    frame.push(5);
+    assert_eq!(buffer.extend(&frame), 5);
+    assert!(buffer.capacity() <= 4096, "a promise costs nothing");
+    while !buffer.space().is_empty() {
+        let length = buffer.space().len();
+        buffer.commit(length);
+    }
+    assert_eq!(buffer.capacity(), ReceiveBuffer::DEFAULT_MAX_CAPACITY);
+    assert!(matches!(Message::decode(buffer.filled(), MAX_FRAME), Ok(Some(_))), "which is enough for any frame");
+}
+
+#[test]
+fn the_buffer_shrinks_when_the_burst_is_over() {
+    let mut buffer = ReceiveBuffer::new(ReceiveBuffer::DEFAULT_MAX_CAPACITY);
+    buffer.extend(&[0; 200_000]);
+    buffer.consume(200_000);
+    for _ in 0..1000 {
+        buffer.extend(&[0; 17]);
+        buffer.consume(17);
+    }
+    assert!(buffer.capacity() <= 4096, "{buffer:?}");
+    buffer.release();
+    assert_eq!(buffer.capacity(), 0);
+}
+
+proptest! {
+    #[test]
+    fn the_buffer_keeps_every_byte_in_order(steps in proptest::collection::vec((1usize..5000, 0usize..6000), 1..60)) {
+        let mut buffer = ReceiveBuffer::new(16 * 1024);
+        let (mut written, mut read) = (0usize, 0usize);
+        for (length, consume) in steps {
+            let bytes: Vec<u8> = (written..written + length).map(|n| n as u8).collect();
+            written += buffer.extend(&bytes);
+            prop_assert_eq!(buffer.filled().len(), written - read);
+            prop_assert!(buffer.filled().iter().zip(read..).all(|(byte, n)| *byte == n as u8));
+            let consume = consume.min(buffer.filled().len());
+            buffer.consume(consume);
+            read += consume;
+        }
+    }
+}

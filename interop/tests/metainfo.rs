@@ -1,0 +1,240 @@
+//! Same files, same options, same info hash: our torrents beside those of mktorrent, transmission-create and libtorrent.
+
+use std::{
+    env, fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use torrent_metainfo::{Builder, Metainfo, Version};
+
+const PIECE: usize = 32 * 1024;
+
+/// Reads lines of `mode piece_length path out` and writes the torrent to `out`. v1 entries are sorted by path: libtorrent
+/// takes them in the order of the folder.
+const LIBTORRENT: &str = r#"
+import os, sys, warnings
+import libtorrent as lt
+warnings.simplefilter('ignore')
+T = lt.create_torrent
+for line in sys.stdin:
+    mode, piece, path, out = line.rstrip('\n').split('\t')
+    flags = {'v1': T.v1_only, 'v2': T.v2_only, 'hybrid': 0, 'links': T.symlinks}[mode]
+    files = list(lt.list_files(path, lambda _: True, flags))
+    if mode == 'v1': files.sort(key=lambda f: f.filename)
+    t = T(files, int(piece), flags)
+    lt.set_piece_hashes(t, os.path.dirname(path))
+    with open(out, 'wb') as f: f.write(lt.bencode(t.generate()))
+"#;
+
+/// Reads torrents by name and prints their info hashes.
+const LIBTORRENT_LOAD: &str = r#"
+import sys, warnings
+import libtorrent as lt
+warnings.simplefilter('ignore')
+for path in sys.stdin:
+    h = lt.torrent_info(path.rstrip('\n')).info_hashes()
+    print(h.v1 if h.has_v1() else '-', h.v2 if h.has_v2() else '-')
+"#;
+
+/// A tool, if it is there.
+fn tool(name: &str) -> Option<PathBuf> {
+    let found = env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file());
+    if found.is_none() {
+        eprintln!("skipped: {name} is not installed");
+    }
+    found
+}
+
+/// A Python that has libtorrent, if it is there.
+fn libtorrent() -> Option<PathBuf> {
+    let peers = env::var_os("PEERS_DIR").map(PathBuf::from);
+    let peers = peers.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache/torrent-peers")))?;
+    let python = peers.join("venv/bin/python");
+    let works = Command::new(&python).args(["-c", "import libtorrent"]).stderr(Stdio::null()).status();
+    if works.is_ok_and(|status| status.success()) {
+        Some(python)
+    } else {
+        eprintln!("skipped: libtorrent is not installed");
+        None
+    }
+}
+
+fn python(python: &Path, script: &str, input: &str) -> String {
+    let mut child = Command::new(python)
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python starts");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("python reads");
+    let output = child.wait_with_output().expect("python ends");
+    assert!(output.status.success(), "{script}\n{input}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn content(length: usize, seed: usize) -> Vec<u8> {
+    (0..length).map(|at| (at.wrapping_mul(31).wrapping_add(seed * 7) % 251) as u8).collect()
+}
+
+/// Makes files and gives the paths of what to make torrents of.
+fn trees(folder: &Path) -> Vec<PathBuf> {
+    let sizes = [1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE, 5 * PIECE + 16384, 7 * PIECE + 17];
+    let write = |path: &str, length: usize, seed: usize| {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content(length, seed)).unwrap();
+    };
+    let mut roots = Vec::new();
+    for (number, size) in sizes.into_iter().enumerate() {
+        write(&format!("single_{size}.bin"), size, number);
+        roots.push(folder.join(format!("single_{size}.bin")));
+        // The same size first, last, and beside an empty file.
+        write(&format!("pair_{size}/a"), size, number);
+        write(&format!("pair_{size}/b"), 5, number);
+        write(&format!("pair_{size}/c"), size, number + 1);
+        write(&format!("last_empty_{size}/a"), size, number);
+        write(&format!("last_empty_{size}/b"), 0, 0);
+        write(&format!("first_empty_{size}/a"), 0, 0);
+        write(&format!("first_empty_{size}/b"), size, number);
+        for kind in ["pair", "last_empty", "first_empty"] {
+            roots.push(folder.join(format!("{kind}_{size}")));
+        }
+        write(&format!("many/{number}.dat"), size, number);
+        write(&format!("nested/{number}/deep/er/{size}"), size, number);
+        write("one_in_folder/sub/f", 3, 0);
+    }
+    for number in 0..60 {
+        write(&format!("small/{number:03}"), number * 97, number);
+    }
+    write("unicode/é/日本語.txt", 77, 0);
+    write("unicode/Ωmega", PIECE + 9, 1);
+    write("unicode/a b", 1, 2);
+    write("unicode/Z", 1, 3);
+    roots.extend(["many", "nested", "small", "unicode", "one_in_folder"].map(|name| folder.join(name)));
+    roots
+}
+
+fn ours(version: Version) -> Builder {
+    Builder::new().version(version).piece_length(PIECE as u32).hidden(true).litter(true)
+}
+
+fn load(path: &Path) -> Metainfo {
+    Metainfo::from_bytes(fs::read(path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn v1_is_the_same_as_mktorrent() {
+    let Some(mktorrent) = tool("mktorrent") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (number, root) in trees(folder.path()).into_iter().enumerate() {
+        let out = folder.path().join(format!("{number}.torrent"));
+        let status = Command::new(&mktorrent).args(["-l", "15", "-o"]).arg(&out).arg(&root).stdout(Stdio::null()).status();
+        assert!(status.unwrap().success());
+        let theirs = load(&out);
+        let made = ours(Version::V1).build(&root).unwrap();
+        assert_eq!(made.info().as_bytes(), theirs.info().as_bytes(), "{}", root.display());
+    }
+}
+
+#[test]
+fn v1_is_the_same_as_transmission() {
+    let Some(transmission) = tool("transmission-create") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (number, root) in trees(folder.path()).into_iter().enumerate() {
+        // It leaves empty files out and sorts without regard to case.
+        let name = root.file_name().unwrap().to_str().unwrap();
+        if name.contains("empty") || matches!(name, "small" | "unicode") {
+            continue;
+        }
+        let out = folder.path().join(format!("{number}.torrent"));
+        let output = Command::new(&transmission).args(["-s", "32", "-o"]).arg(&out).arg(&root).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let theirs = load(&out);
+        let mut builder = ours(Version::V1);
+        if let Some(private) = theirs.info().value("private") {
+            // Version 3 writes it even when it is not.
+            builder = builder.info_value("private", torrent_bencode::Value::decode(&private).unwrap());
+        }
+        let made = builder.build(&root).unwrap();
+        assert_eq!(made.info().as_bytes(), theirs.info().as_bytes(), "{}", root.display());
+    }
+}
+
+#[test]
+fn all_versions_are_the_same_as_libtorrent() {
+    let Some(libtorrent) = libtorrent() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut roots = trees(folder.path());
+    make_executable(&folder.path().join("many/3.dat"));
+    make_executable(&folder.path().join("single_1.bin"));
+    roots.sort();
+    let versions = [("v1", Version::V1), ("v2", Version::V2), ("hybrid", Version::Hybrid)];
+    let cases: Vec<_> = roots.iter().flat_map(|root| versions.map(|(mode, version)| (root, mode, version))).collect();
+    let out = |number: usize| folder.path().join(format!("{number}.torrent"));
+    let lines: Vec<_> = cases
+        .iter()
+        .enumerate()
+        .map(|(number, (root, mode, _))| format!("{mode}\t{PIECE}\t{}\t{}\n", root.display(), out(number).display()))
+        .collect();
+    python(&libtorrent, LIBTORRENT, &lines.concat());
+    for (number, (root, mode, version)) in cases.iter().enumerate() {
+        let theirs = load(&out(number));
+        let made = ours(*version).attributes(true).build(root).unwrap();
+        assert_eq!(made.info().as_bytes(), theirs.info().as_bytes(), "{mode} {}", root.display());
+        assert_eq!(made.info_hashes(), theirs.info_hashes());
+        assert_eq!(made.value("piece layers"), theirs.value("piece layers"), "{mode} {}", root.display());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn symlinks_are_the_same_as_libtorrent() {
+    let Some(libtorrent) = libtorrent() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("links");
+    fs::create_dir_all(root.join("d")).unwrap();
+    fs::write(root.join("d/f"), b"x").unwrap();
+    fs::write(root.join("one"), b"abc").unwrap();
+    for (target, link) in [("../one", "d/up"), ("d", "dl"), ("one", "lnk"), ("d/f", "into")] {
+        std::os::unix::fs::symlink(target, root.join(link)).unwrap();
+    }
+    let out = folder.path().join("links.torrent");
+    python(&libtorrent, LIBTORRENT, &format!("links\t{PIECE}\t{}\t{}\n", root.display(), out.display()));
+    let made = ours(Version::Hybrid).symlinks(torrent_metainfo::create::Symlinks::Keep).build(&root).unwrap();
+    assert_eq!(made.info().as_bytes(), load(&out).info().as_bytes());
+}
+
+/// libtorrent 2.1.1 sorts the v1 view of a hybrid by path bytes (`a-b/x` before `a/x`), which is not the order of its file
+/// tree, and then refuses to load what it made. Ours has the order of the tree, and loads.
+#[test]
+fn hybrids_load_where_byte_order_and_tree_order_differ() {
+    let Some(libtorrent) = libtorrent() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("order");
+    for name in ["a/x", "a-b/x", "a.txt", "B/3", "empty"] {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name.repeat(if name == "empty" { 0 } else { 10_000 })).unwrap();
+    }
+    let mut paths = String::new();
+    let mut expected = String::new();
+    for (name, version) in [("v1", Version::V1), ("v2", Version::V2), ("hybrid", Version::Hybrid)] {
+        let made = ours(version).build(&root).unwrap();
+        let path = folder.path().join(name);
+        fs::write(&path, made.as_bytes()).unwrap();
+        paths += &format!("{}\n", path.display());
+        let hashes = made.info_hashes();
+        let text = |hash: Option<String>| hash.unwrap_or_else(|| "-".to_owned());
+        expected += &format!("{} {}\n", text(hashes.v1().map(|h| h.to_string())), text(hashes.v2().map(|h| h.to_string())));
+    }
+    assert_eq!(python(&libtorrent, LIBTORRENT_LOAD, &paths), expected);
+}
+
+fn make_executable(path: &Path) {
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    #[cfg(not(unix))]
+    let _ = path;
+}
