@@ -1,6 +1,7 @@
 //! What is sent to and fro: bytes that no two blocks share, and the comparison at the end.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -80,20 +81,35 @@ impl Payload {
     /// If what was downloaded to `folder` differs in a byte, lacks a file, or has one more.
     #[track_caller]
     pub fn assert_same(&self, folder: &Path) {
-        let root = folder.join(self.name);
-        for (path, content) in &self.files {
-            let found = fs::read(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
-            assert!(found == *content, "{path} differs: {} bytes instead of {}", found.len(), content.len());
+        self.assert_same_files(folder, 0);
+    }
+
+    /// # Panics
+    /// As [`assert_same`](Self::assert_same), but empty files may be missing.
+    #[track_caller]
+    pub fn assert_same_but_for_empty_files(&self, folder: &Path) {
+        self.assert_same_files(folder, 1);
+    }
+
+    #[track_caller]
+    fn assert_same_files(&self, folder: &Path, shortest: usize) {
+        let mut expected = BTreeSet::new();
+        for (path, content) in self.files.iter().filter(|(_, content)| content.len() >= shortest) {
+            let path = folder.join(path);
+            let found = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let (is, should) = (found.len(), content.len());
+            assert!(found == *content, "{} differs: {is} bytes instead of {should}", path.display());
+            expected.insert(path);
         }
-        if root.is_dir() {
-            assert_eq!(count(&root), self.files.len(), "files in {}", root.display());
-        }
+        let more: Vec<_> =
+            files_below(&folder.join(self.name)).into_iter().filter(|path| !expected.contains(path)).collect();
+        assert!(more.is_empty(), "too many: {more:?}");
     }
 }
 
-fn count(folder: &Path) -> usize {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| if entry.path().is_dir() { count(&entry.path()) } else { 1 }).sum()
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
 /// Noise (xorshift64), the same on each run.

@@ -79,11 +79,16 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let last = |text: String| text.split(['\n', '\r']).rev().take(30).map(str::to_owned).collect::<Vec<_>>();
-            for (stream, mut lines) in [("stdout", last(self.stdout())), ("stderr", last(self.stderr()))] {
-                lines.reverse();
-                eprintln!("--- {} {stream} ---\n{}", self.name, lines.join("\n"));
+            for (stream, text) in [("stdout", self.stdout()), ("stderr", self.stderr())] {
+                eprintln!("--- {} {stream} ---\n{}", self.name, last_lines(&text));
             }
         }
     }
+}
+
+/// The last 40 lines, without those that a progress display wrote over each other.
+fn last_lines(text: &str) -> String {
+    let mut lines: Vec<_> = text.lines().rev().map(|line| line.rsplit('\r').next().unwrap_or(line)).take(40).collect();
+    lines.reverse();
+    lines.join("\n")
 }

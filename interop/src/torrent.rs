@@ -14,6 +14,7 @@ pub const PIECE_LENGTH: u64 = 256 * 1024;
 #[derive(Debug)]
 pub struct Torrent {
     path: PathBuf,
+    without_tracker: PathBuf,
     info_hash: String,
 }
 
@@ -25,22 +26,33 @@ impl Torrent {
     /// If libtorrent fails.
     #[must_use]
     pub fn create(scratch: &Scratch, payload: &Payload, tracker: Option<&Tracker>) -> Option<Self> {
-        let path = scratch.path().join(format!("{}.torrent", payload.name()));
-        let mut command = Command::new(libtorrent::python()?);
-        command.arg(libtorrent::SCRIPT).arg("create").arg(payload.path()).arg(&path).arg(PIECE_LENGTH.to_string());
-        let output = command.args(tracker.map(Tracker::announce)).output().expect("python starts");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let info_hash = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let python = libtorrent::python()?;
+        let create = |name: &str, announce: Option<String>| {
+            let path = scratch.path().join(format!("{name}.torrent"));
+            let mut command = Command::new(&python);
+            command.args(["-W", "ignore", libtorrent::SCRIPT, "create"]).arg(payload.path()).arg(&path);
+            let output = command.arg(PIECE_LENGTH.to_string()).args(announce).output().expect("python starts");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            (path, String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        };
+        let (without_tracker, info_hash) = create("without tracker", None);
+        let (path, _) = create("torrent", tracker.map(Tracker::announce));
         if let Some(tracker) = tracker {
             tracker.admit(&info_hash);
         }
-        Some(Self { path, info_hash })
+        Some(Self { path, without_tracker, info_hash })
     }
 
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A file of the same torrent that names no tracker.
+    #[must_use]
+    pub fn without_tracker(&self) -> &Path {
+        &self.without_tracker
     }
 
     /// 40 hexadecimal digits.

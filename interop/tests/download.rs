@@ -6,7 +6,7 @@ use torrent_interop::{Client, Job, Payload, Process, Scratch, Torrent, Tracker, 
 
 type MakePayload = fn(&Scratch) -> Payload;
 
-/// Both at once: a test each would start 30 swarms on two cores.
+/// One after the other: a test each would start 30 swarms on two cores.
 const PAYLOADS: [MakePayload; 3] = [Payload::file, Payload::whole_pieces, Payload::folder];
 
 #[test]

@@ -37,10 +37,10 @@ fn to_everybody(payload: fn(&Scratch) -> Payload) -> Option<()> {
             client.leech(&Job { torrent: &torrent, folder, home, port: free_port(), peers })
         })
         .collect();
-    for (leech, folder) in leeches.into_iter().zip(&folders) {
+    for ((leech, folder), client) in leeches.into_iter().zip(&folders).zip(Client::ALL) {
         if let Some(leech) = leech {
             leech.wait();
-            payload.assert_same(folder);
+            client.assert_downloaded(&payload, folder);
         }
     }
     Some(())

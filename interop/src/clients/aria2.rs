@@ -1,9 +1,8 @@
-//! aria2c. It cannot be told a peer, so it leeches through a tracker. It writes no empty file that another file does not
-//! follow in the same piece... but it does make them all at the beginning.
+//! aria2c. It cannot be told of a peer, so it leeches through a tracker.
 
 use std::process::Command;
 
-use super::{Job, command};
+use super::{Client, Job, command};
 use crate::tools;
 
 const QUIET: &str = "--enable-dht=false --enable-dht6=false --bt-enable-lpd=false --enable-peer-exchange=false \
@@ -23,5 +22,10 @@ pub(super) fn leech(job: &Job<'_>) -> Option<Command> {
 }
 
 fn place(command: &mut Command, job: &Job<'_>) {
-    command.arg(format!("--listen-port={}", job.port)).arg("--dir").arg(job.folder).arg(job.torrent.path());
+    command
+        .arg(format!("--interface={}", Client::Aria2.ip()))
+        .arg(format!("--listen-port={}", job.port))
+        .arg("--dir")
+        .arg(job.folder)
+        .arg(job.torrent.path());
 }

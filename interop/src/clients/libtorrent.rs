@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, process::Command};
 
-use super::Job;
-use crate::{ADDRESS, tools};
+use super::{Client, Job};
+use crate::tools;
 
 pub(crate) const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/clients/libtorrent_peer.py");
 
@@ -22,7 +22,11 @@ pub(super) fn leech(job: &Job<'_>) -> Option<Command> {
 
 fn start(job: &Job<'_>, how: &str) -> Option<Command> {
     let mut command = Command::new(python()?);
-    command.arg(SCRIPT).arg(how).arg(job.torrent.path()).arg(job.folder).arg(format!("{ADDRESS}:{}", job.port));
+    command.arg(SCRIPT).arg(how).arg(job.torrent_for_peers()).arg(job.folder).arg(format!(
+        "{}:{}",
+        Client::Libtorrent.ip(),
+        job.port
+    ));
     command.args(job.peers.iter().map(ToString::to_string));
     Some(command)
 }

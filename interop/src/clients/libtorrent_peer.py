@@ -24,7 +24,7 @@ def create(path, torrent, piece_length, announce=None):
 
 def peer(mode, torrent, folder, listen, *peers):
     session = lt.session({
-        "listen_interfaces": listen,
+        "listen_interfaces": listen, "outgoing_interfaces": listen.rsplit(":", 1)[0],
         "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
         # All peers here share one address, and it is a private one.
         "allow_multiple_connections_per_ip": True, "ssrf_mitigation": False,
