@@ -18,7 +18,7 @@ pub mod udp;
 mod url;
 
 #[cfg(feature = "tokio")]
-pub use driver::{Client, Config, Family, Proxy, announce, scrape};
+pub use driver::{Amounts, Announced, Announcer, Client, Config, Family, Proxy, announce, scrape};
 pub use error::{DecodeError, Error, Failure, MAX_MESSAGE, Refused, Retry, UrlError};
 pub use message::{AnnounceRequest, AnnounceResponse, Event, ScrapeEntry};
 pub use reach::Trust;

@@ -1,6 +1,10 @@
 //! Streams to HTTP trackers: from the right local address, through the proxy, inside TLS.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, SockRef, Type};
@@ -17,15 +21,14 @@ use super::{
 };
 use crate::{
     error::{Error, Refused},
-    reach,
     url::{Scheme, TrackerUrl},
 };
 
 /// A connection, and what is known of the place where it ends.
 pub(super) struct Dialed {
     pub(super) stream: TokioIo<Box<dyn Stream>>,
-    /// The tracker is outside the local network (or behind a proxy, where we cannot know better).
-    pub(super) is_global: bool,
+    /// The address that was connected to; `None` behind a proxy, which does not tell.
+    pub(super) ip: Option<IpAddr>,
 }
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -50,15 +53,12 @@ impl Dialer {
     }
 
     pub(super) async fn dial(&self, url: &TrackerUrl) -> Result<Dialed, Error> {
-        if url.scheme() == Scheme::Https && cfg!(not(feature = "tls")) {
-            return Err(Refused::TlsDisabled.into());
-        }
-        let (stream, is_global) = match &self.config.proxy {
-            Some(proxy) => (self.dial_proxy(proxy, url).await?, true),
+        let (stream, ip) = match &self.config.proxy {
+            Some(proxy) => (self.dial_proxy(proxy, url).await?, None),
             None => {
                 let stream = self.connect_any(&self.resolver.resolve(url).await?).await?;
-                let is_global = !reach::is_local(stream.peer_addr()?.ip());
-                (stream, is_global)
+                let ip = stream.peer_addr()?.ip();
+                (stream, Some(ip))
             }
         };
         stream.set_nodelay(true)?;
@@ -67,7 +67,16 @@ impl Dialer {
             Scheme::Https => Box::new(super::tls::handshake(&self.tls, url.host(), stream).await?),
             _ => Box::new(stream),
         };
-        Ok(Dialed { stream: TokioIo::new(stream), is_global })
+        Ok(Dialed { stream: TokioIo::new(stream), ip })
+    }
+
+    /// What can be said against a URL before its name is resolved; all that can be said if the proxy does that.
+    pub(super) fn check(&self, url: &TrackerUrl) -> Result<(), Refused> {
+        match (url.scheme(), &self.config.proxy) {
+            (Scheme::Https, _) if cfg!(not(feature = "tls")) => Err(Refused::TlsDisabled),
+            (_, Some(_)) => check_unresolved(url),
+            (_, None) => Ok(()),
+        }
     }
 
     /// Does the proxy want whole URLs in request lines?
@@ -76,7 +85,6 @@ impl Dialer {
     }
 
     async fn dial_proxy(&self, proxy: &Proxy, url: &TrackerUrl) -> Result<TcpStream, Error> {
-        check_unresolved(url)?;
         // The user named the proxy: any address will do.
         let addresses = tokio::net::lookup_host((proxy.host.as_str(), proxy.port)).await?;
         let mut stream = self.connect_any(&addresses.collect::<Vec<_>>()).await?;

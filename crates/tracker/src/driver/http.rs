@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     io::{self, Read as _},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -24,6 +25,7 @@ use tokio::{
 use super::dial::{Dialed, Dialer};
 use crate::{
     error::{DecodeError, Error, Refused, UrlError},
+    reach,
     url::{Scheme, TrackerUrl},
 };
 
@@ -60,7 +62,7 @@ struct HostState {
 
 struct Connection {
     sender: SendRequest<Empty<Bytes>>,
-    is_global: bool,
+    ip: Option<IpAddr>,
     idle_since: Instant,
 }
 
@@ -89,7 +91,7 @@ impl HttpClient {
         let mut was_global = false;
         for _ in 0..=MAX_REDIRECTS {
             let (response, connection) = self.exchange(&url, &target, was_global).await?;
-            was_global |= connection.is_global;
+            was_global |= !connection.is_local();
             if !response.status().is_redirection() {
                 let answer = read(response).await?;
                 self.host(&url).keep(connection);
@@ -115,9 +117,10 @@ impl HttpClient {
         target: &str,
         was_global: bool,
     ) -> Result<(Response<Incoming>, Connection), Error> {
+        self.dialer.check(url)?;
         let host = self.host(url);
         let request = self.request(url, target)?;
-        if let Some(mut connection) = host.reuse(was_global)
+        if let Some(mut connection) = host.reuse(url, was_global)
             && let Ok(response) = connection.sender.send_request(request.clone()).await
         {
             return Ok((response, connection));
@@ -127,10 +130,10 @@ impl HttpClient {
                 host.lock().failed = Some((Instant::now(), error.kind()));
             }
         })?;
-        if was_global && !dialed.is_global {
+        let mut connection = handshake(dialed).await?;
+        if was_global && connection.is_local() {
             return Err(Refused::RedirectToLocal.into());
         }
-        let mut connection = handshake(dialed).await?;
         let response = connection.sender.send_request(request).await.map_err(network)?;
         Ok((response, connection))
     }
@@ -168,13 +171,16 @@ impl Host {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reuse(&self, was_global: bool) -> Option<Connection> {
+    fn reuse(&self, url: &TrackerUrl, was_global: bool) -> Option<Connection> {
         let mut state = self.lock();
         let now = Instant::now();
         state.idle.retain(|connection| {
             connection.sender.is_ready() && now.saturating_duration_since(connection.idle_since) < IDLE
         });
-        let usable = state.idle.iter().rposition(|connection| connection.is_global || !was_global)?;
+        // Whoever dialed it may have been trusted with more than this URL is.
+        let usable = state.idle.iter().rposition(|connection| {
+            connection.ip.is_none_or(|ip| url.check_address(ip).is_ok()) && !(was_global && connection.is_local())
+        })?;
         Some(state.idle.swap_remove(usable))
     }
 
@@ -188,6 +194,12 @@ impl Host {
     }
 }
 
+impl Connection {
+    fn is_local(&self) -> bool {
+        self.ip.is_some_and(reach::is_local)
+    }
+}
+
 async fn handshake(dialed: Dialed) -> Result<Connection, Error> {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_BUFFER)
@@ -198,7 +210,7 @@ async fn handshake(dialed: Dialed) -> Result<Connection, Error> {
         .map_err(network)?;
     // Ends when the sender is dropped or the tracker closes.
     tokio::spawn(connection);
-    Ok(Connection { sender, is_global: dialed.is_global, idle_since: Instant::now() })
+    Ok(Connection { sender, ip: dialed.ip, idle_since: Instant::now() })
 }
 
 /// The body, decompressed, never more than [`MAX_BODY`] of either form.

@@ -267,6 +267,12 @@ impl Tiers {
         }
     }
 
+    /// Was [`stop`](Self::stop) called?
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.phase == Phase::Leaving
+    }
+
     /// Has everybody been told that we leave (or were we never there)?
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -365,3 +371,6 @@ fn admit(text: &str, trust: Trust, seen: &mut BTreeSet<String>) -> Result<Tracke
 
 /// Most trackers of one torrent. Lists of hundreds are seen; a million would be an attack.
 pub const MAX_TRACKERS: usize = 512;
+
+#[cfg(test)]
+mod tests;
