@@ -3,6 +3,8 @@
 //! `cargo bench -p torrent-metainfo --bench hashing`; `HASHING_MIB` sets the size (default 1024). Wall time needs quiet
 //! cores; the second column, per second of CPU time, is meant for machines that others use, too (Linux only).
 
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
+
 use std::{
     env, fs,
     io::Write,

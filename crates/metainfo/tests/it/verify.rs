@@ -1,4 +1,5 @@
 //! Files against torrents: what is wrong is found, and where.
+#![expect(clippy::single_range_in_vec_init, reason = "a list of one range is meant")]
 
 use std::{fs, ops::ControlFlow};
 
