@@ -102,7 +102,7 @@ impl Edit<'_> {
         if let Some(tree) = info.value("file tree").filter(|_| !info.is_folder())
             && let Ok([(_, file)]) = entries(&tree).as_deref()
         {
-            self.info.insert(b"file tree".to_vec(), Some(dict([(name.as_bytes(), *file)])));
+            self.info.insert(b"file tree".to_vec(), Some(to_dict([(name.as_bytes(), *file)])));
         }
         self.info.insert(b"name.utf-8".to_vec(), None);
         put(&mut self.info, "name", Some(name));
@@ -168,11 +168,11 @@ fn merge(dict: &[u8], changes: &Changes) -> Result<Vec<u8>, Error> {
             None => merged.remove(&**key),
         };
     }
-    Ok(dict(merged))
+    Ok(to_dict(merged))
 }
 
 /// A dictionary of raw values; the keys come in order.
-fn dict<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Vec<u8> {
+fn to_dict<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Vec<u8> {
     let mut bytes = vec![b'd'];
     for (key, value) in entries {
         Encoder::new(&mut bytes).bytes(key);
