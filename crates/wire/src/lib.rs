@@ -13,6 +13,9 @@ mod connection;
 mod driver;
 mod extension;
 mod fault;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handshaking;
 #[cfg(feature = "mse")]
 pub mod mse;
