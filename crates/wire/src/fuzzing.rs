@@ -10,7 +10,7 @@ use torrent_types::{Bitfield, Geometry, InfoHash, MAX_PIECES, PeerId};
 
 use crate::{
     Config, Connection, ExtendedHandshake, ExtensionId, Handshake, Holepunch, MAX_FRAME, Message, Messages,
-    MetadataFetch, MetadataMessage, Pex, RawBlock, ReceiveBuffer, Reserved, Session, SessionEvent, Severity,
+    MetadataFetch, MetadataMessage, Pex, RawBlock, Reserved, Session, SessionEvent, Severity,
 };
 
 /// What is decoded, encodes to the very bytes it was decoded from.
@@ -322,6 +322,6 @@ mod tests {
     fn a_connection_is_small_and_a_buffer_bounded() {
         assert!(size_of::<Connection>() < 512, "{}", size_of::<Connection>());
         assert!(size_of::<Session>() < 768, "{}", size_of::<Session>());
-        const { assert!(ReceiveBuffer::DEFAULT_MAX_CAPACITY >= MAX_FRAME as usize + 4) };
+        const { assert!(crate::ReceiveBuffer::DEFAULT_MAX_CAPACITY >= MAX_FRAME as usize + 4) };
     }
 }
