@@ -85,7 +85,7 @@ pub const MAX_PAD: usize = 512;
 /// Longest initial payload (IA): its length travels in two bytes.
 pub const MAX_INITIAL_PAYLOAD: usize = u16::MAX as usize;
 
-/// The most that one handshake holds on the heap, on either side, beside the initial payload that the caller hands over:
+/// The most that one handshake holds on the heap, on either side, beside the initial payload of an initiator:
 /// two RC4 states of 1 KiB, and the unsent output (a public key and a padding, or two hashes, header and a padding).
 /// Nothing that the peer sends is kept but one field of fixed size, inside the value itself.
 pub const MAX_HANDSHAKE_MEMORY: usize = 4 * 1024;

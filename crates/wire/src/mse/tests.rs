@@ -253,6 +253,22 @@ fn noise_never_gets_further_than_the_longest_padding() {
 }
 
 #[test]
+fn messages_are_no_longer_than_documented() {
+    for seed in 0..100 {
+        let (mut a, mut b) =
+            (Side::initiator(Methods::PreferRc4, seed, &[]), Side::responder(Methods::PreferRc4, seed + 100));
+        let lengths = [
+            deliver(&mut a, &mut b, usize::MAX).unwrap().len(),
+            deliver(&mut b, &mut a, usize::MAX).unwrap().len(),
+            deliver(&mut a, &mut b, usize::MAX).unwrap().len(),
+            deliver(&mut b, &mut a, usize::MAX).unwrap().len(),
+        ];
+        assert!(lengths.iter().zip([96, 96, 56, 14]).all(|(length, least)| (least..=least + MAX_PAD).contains(length)));
+        assert!(a.end.is_some() && b.end.is_some() && a.sent.is_empty());
+    }
+}
+
+#[test]
 fn a_handshake_stays_within_its_memory() {
     let boxes = 2 * size_of::<rc4::Rc4>();
     for seed in 0..50 {
