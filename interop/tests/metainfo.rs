@@ -1,5 +1,7 @@
 //! Same files, same options, same info hash: our torrents beside those of mktorrent, transmission-create and libtorrent.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     env, fs,
     io::Write,

@@ -1,12 +1,16 @@
-//! x
+#![doc = include_str!("../README.md")]
 #![cfg_attr(
     not(test),
     warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::indexing_slicing)
 )]
 
 pub mod create;
+mod edit;
 mod error;
 mod file;
+#[doc(hidden)]
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod hashing;
 mod info;
 mod info_hashes;
@@ -16,8 +20,10 @@ pub mod merkle;
 mod metainfo;
 pub mod path;
 mod text;
+pub mod verify;
 
 pub use create::{Builder, CreateError, Version};
+pub use edit::{Edit, EditError};
 pub use error::{Error, ErrorKind, Warning};
 pub use file::{Attributes, File};
 pub use info::{FileSlice, Info, MAX_FILE_LENGTH, MAX_PIECE_LENGTH, V2Piece};
@@ -26,3 +32,4 @@ pub use layers::PieceLayers;
 pub use magnet::{Magnet, MagnetError};
 pub use metainfo::Metainfo;
 pub use path::SafePath;
+pub use verify::{Report, Verifier};

@@ -18,7 +18,10 @@ pub struct Glob {
 enum Token {
     Char(char),
     AnyChar,
-    Set { negated: bool, ranges: Vec<(char, char)> },
+    Set {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
     /// `*`
     Star,
     /// `**`
@@ -186,7 +189,9 @@ mod tests {
         ] {
             assert!(matches(pattern, path), "{pattern} {path}");
         }
-        for (pattern, path) in [("*.nfo", "a.nfox"), ("[!a]b", "ab"), ("a", "b/aa"), ("?", "ab"), ("*a", "x/b"), (r"\*", "a")] {
+        for (pattern, path) in
+            [("*.nfo", "a.nfox"), ("[!a]b", "ab"), ("a", "b/aa"), ("?", "ab"), ("*a", "x/b"), (r"\*", "a")]
+        {
             assert!(!matches(pattern, path), "{pattern} {path}");
         }
     }

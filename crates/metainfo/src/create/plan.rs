@@ -186,7 +186,11 @@ fn name(builder: &Builder, path: &Path) -> Result<String, CreateError> {
     let name = match &builder.name {
         Some(name) => name.clone(),
         // `.` and `..` have a name, too.
-        None => match path.file_name().map(ToOwned::to_owned).or_else(|| fs::canonicalize(path).ok()?.file_name().map(ToOwned::to_owned)) {
+        None => match path
+            .file_name()
+            .map(ToOwned::to_owned)
+            .or_else(|| fs::canonicalize(path).ok()?.file_name().map(ToOwned::to_owned))
+        {
             Some(name) => name.into_string().map_err(|_| CreateError::NotUtf8 { path: path.to_owned() })?,
             None => return Err(CreateError::Name),
         },

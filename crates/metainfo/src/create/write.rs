@@ -55,7 +55,8 @@ pub(super) fn torrent(plan: &Plan, hashes: &Hashes) -> Vec<u8> {
         out.put("httpseeds", one_or_many(&builder.http_seeds));
         out.dict("info", |out| info(plan, hashes, out));
         if !builder.nodes.is_empty() {
-            let nodes = builder.nodes.iter().map(|(host, port)| Value::List(vec![host.as_str().into(), (*port).into()]));
+            let nodes =
+                builder.nodes.iter().map(|(host, port)| Value::List(vec![host.as_str().into(), (*port).into()]));
             out.put("nodes", nodes.collect::<Value>());
         }
         if builder.version.has_v2() {
@@ -123,10 +124,16 @@ fn tree(plan: &Plan, hashes: &Hashes, out: &mut DictEncoder<'_>) {
 /// The files that share their first `depth` elements, in order. Recursion is as deep as the folders, which is limited.
 fn branch(plan: &Plan, hashes: &Hashes, files: &[&PlannedFile], depth: usize, out: &mut DictEncoder<'_>) {
     for group in files.chunk_by(|a, b| a.elements.get(depth) == b.elements.get(depth)) {
-        let Some((file, name)) = group.first().and_then(|file| Some((file, file.elements.get(depth)?))) else { continue };
+        let Some((file, name)) = group.first().and_then(|file| Some((file, file.elements.get(depth)?))) else {
+            continue;
+        };
         let below = depth.saturating_add(1);
         out.dict(name, |out| {
-            if file.elements.len() == below { leaf(plan, hashes, file, out) } else { branch(plan, hashes, group, below, out) }
+            if file.elements.len() == below {
+                leaf(plan, hashes, file, out)
+            } else {
+                branch(plan, hashes, group, below, out)
+            }
         });
     }
 }

@@ -1,5 +1,7 @@
 //! `ut_pex`: which peers the sender has met and lost. BEP 11.
 
+mod pace;
+
 use std::{
     fmt, iter,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -10,6 +12,8 @@ use torrent_bencode::{Document, Encoder};
 use torrent_types::compact;
 
 use super::{MalformedPayload, options};
+
+pub use pace::{PexIntake, PexOutlet};
 
 /// The most peers that are read from one list of a message. BEP 11 allows 50, and more in the first message.
 const MAX_PEERS: usize = 200;

@@ -1,8 +1,15 @@
 //! `ut_metadata`: the info dictionary, in blocks of 16 KiB. BEP 9 § "extension message".
 
+mod candidate;
+mod fetch;
+#[cfg(test)]
+mod tests;
+
 use torrent_bencode::{Document, Encoder};
 
 use super::{MalformedPayload, options};
+
+pub use fetch::{Assembled, MetadataFault, MetadataFetch};
 
 /// Length in bytes of every block of metadata but the last.
 pub const METADATA_BLOCK_LENGTH: u32 = 16 * 1024;

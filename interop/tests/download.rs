@@ -1,0 +1,110 @@
+//! `torrent download` gets the same bytes from everybody.
+
+use std::{net::SocketAddr, path::Path, process::Command};
+
+use torrent_interop::{Client, Job, Payload, Process, Scratch, Torrent, Tracker, free_port, in_sandbox, our_command};
+
+type MakePayload = fn(&Scratch) -> Payload;
+
+/// One after the other: a test each would start 30 swarms on two cores.
+fn each(client: Client, how: fn(Client, MakePayload) -> Option<()>) {
+    for payload in [Payload::file, Payload::whole_pieces, Payload::folder] {
+        // `None`: something is not installed, and that has been said.
+        how(client, payload);
+    }
+}
+
+/// The user names the peer.
+mod from_a_peer {
+    use super::*;
+
+    #[test]
+    fn anacrolix() {
+        each(Client::Anacrolix, from_a_peer);
+    }
+
+    #[test]
+    fn aria2() {
+        each(Client::Aria2, from_a_peer);
+    }
+
+    #[test]
+    fn libtorrent() {
+        each(Client::Libtorrent, from_a_peer);
+    }
+
+    #[test]
+    fn rqbit() {
+        each(Client::Rqbit, from_a_peer);
+    }
+
+    #[test]
+    fn transmission() {
+        each(Client::Transmission, from_a_peer);
+    }
+}
+
+/// A tracker names the peer.
+mod by_a_tracker {
+    use super::*;
+
+    #[test]
+    fn anacrolix() {
+        each(Client::Anacrolix, by_a_tracker);
+    }
+
+    #[test]
+    fn aria2() {
+        each(Client::Aria2, by_a_tracker);
+    }
+
+    #[test]
+    fn libtorrent() {
+        each(Client::Libtorrent, by_a_tracker);
+    }
+
+    #[test]
+    fn rqbit() {
+        each(Client::Rqbit, by_a_tracker);
+    }
+
+    #[test]
+    fn transmission() {
+        each(Client::Transmission, by_a_tracker);
+    }
+}
+
+fn from_a_peer(client: Client, payload: MakePayload) -> Option<()> {
+    let (scratch, ours) = (Scratch::new(), our_command().filter(|_| in_sandbox())?);
+    let payload = payload(&scratch);
+    let torrent = Torrent::create(&scratch, &payload, None)?;
+    let (_seed, address) = client.seed(&seed_job(&scratch, &torrent, &payload))?;
+    download(&ours, &scratch, &torrent, &payload, &[address]);
+    Some(())
+}
+
+fn by_a_tracker(client: Client, payload: MakePayload) -> Option<()> {
+    let (scratch, ours) = (Scratch::new(), our_command().filter(|_| in_sandbox())?);
+    let payload = payload(&scratch);
+    let tracker = Tracker::start(&scratch)?;
+    let torrent = Torrent::create(&scratch, &payload, Some(&tracker))?;
+    let _seed = client.seed(&seed_job(&scratch, &torrent, &payload))?;
+    tracker.wait_for_seeds(torrent.info_hash(), 1);
+    download(&ours, &scratch, &torrent, &payload, &[]);
+    Some(())
+}
+
+fn seed_job<'a>(scratch: &Scratch, torrent: &'a Torrent, payload: &'a Payload) -> Job<'a> {
+    Job { torrent, folder: payload.folder_path(), home: scratch.folder("seed"), port: free_port(), peers: &[] }
+}
+
+fn download(ours: &Path, scratch: &Scratch, torrent: &Torrent, payload: &Payload, peers: &[SocketAddr]) {
+    let folder = scratch.folder("downloaded");
+    let mut command = Command::new(ours);
+    command.arg("download").arg(torrent.path()).arg("-o").arg(&folder);
+    command.args(peers.iter().map(|peer| format!("--peer={peer}")));
+    let mut process = Process::start("torrent", command, scratch.path());
+    assert_eq!(process.wait().code(), Some(0));
+    assert_eq!(process.stdout(), "");
+    payload.assert_same(&folder);
+}
