@@ -15,7 +15,10 @@ use tokio::{
 use torrent_storage::{FileEntry, Layout};
 use torrent_swarm::{Budget, Swarm};
 use torrent_types::{Bitfield, InfoHash, PeerId};
-use torrent_wire::mse::{SkeyHash, SkeyIndex};
+use torrent_wire::{
+    ExtensionId, Extensions,
+    mse::{SkeyHash, SkeyIndex},
+};
 
 use crate::{
     AddTorrent, Config, Error, Listen, Phase, Torrent,
@@ -42,6 +45,8 @@ pub struct Client {
 pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) wire: torrent_wire::Config,
+    /// BEP 27: private torrents tell peers neither of other peers nor the metadata.
+    pub(crate) private_wire: torrent_wire::Config,
     pub(crate) port: u16,
     pub(crate) writer: Writer,
     pub(crate) trackers: torrent_tracker::Client,
@@ -72,6 +77,8 @@ impl Client {
             listener.as_ref().and_then(|listener| listener.local_addr().ok()).map_or(0, |address| address.port());
         let core = Arc::new(Core {
             wire: torrent_wire::Config::default(),
+            private_wire: torrent_wire::Config::default()
+                .extensions(Extensions::standard().without(ExtensionId::PEX).without(ExtensionId::METADATA)),
             port,
             writer: Writer::start().map_err(Error::System)?,
             trackers: torrent_tracker::Client::new(torrent_tracker::Config::default()),
