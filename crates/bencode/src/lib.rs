@@ -13,6 +13,9 @@ mod document;
 mod encode;
 mod error;
 mod fast_path;
+#[doc(hidden)]
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod node;
 mod options;
 mod path;
@@ -34,3 +37,6 @@ pub use path::{Path, Segment};
 pub use raw::{RawValue, RawValueBuf};
 pub use value::Value;
 pub use warning::{Warning, WarningKind};
+
+#[cfg(test)]
+mod tests;
