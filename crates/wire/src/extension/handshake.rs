@@ -3,12 +3,14 @@
 
 use std::{
     borrow::Cow,
+    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use torrent_bencode::{Document, Encoder};
 
 use super::{MalformedPayload, options};
+use crate::show;
 
 /// Bytes of a client name that are kept.
 const MAX_CLIENT_NAME: usize = 128;
@@ -37,7 +39,17 @@ pub struct ExtendedHandshake<'a> {
     /// `yourip`: the receiver's address as the sender sees it.
     pub your_ip: Option<IpAddr>,
     /// `m` of a received handshake, as it came.
-    m: Option<&'a [u8]>,
+    m: Offers<'a>,
+}
+
+/// A bencoded dictionary, if there is one.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Offers<'a>(Option<&'a [u8]>);
+
+impl fmt::Debug for Offers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map(show::payload).fmt(f)
+    }
 }
 
 impl<'a> ExtendedHandshake<'a> {
@@ -66,7 +78,7 @@ impl<'a> ExtendedHandshake<'a> {
             reqq: positive("reqq"),
             upload_only: flag("upload_only"),
             your_ip: bytes("yourip").and_then(|ip| ipv4(ip).map(IpAddr::V4).or_else(|| ipv6(ip).map(IpAddr::V6))),
-            m: root.find("m").filter(|m| m.as_dict().is_some()).map(|m| m.raw()),
+            m: Offers(root.find("m").filter(|m| m.as_dict().is_some()).map(|m| m.raw())),
         })
     }
 
@@ -105,7 +117,7 @@ impl<'a> ExtendedHandshake<'a> {
 
     /// Calls `see` with name and number of every extension that the sender takes, or (0) does no longer.
     pub fn for_each_extension(&self, mut see: impl FnMut(&'a [u8], u8)) {
-        let Some(document) = self.m.and_then(|m| Document::decode(m, &options()).ok()) else { return };
+        let Some(document) = self.m.0.and_then(|m| Document::decode(m, &options()).ok()) else { return };
         for (name, id) in document.root().as_dict().into_iter().flatten() {
             if let Some(id) = id.as_int().and_then(|id| u8::try_from(id).ok()) {
                 see(name, id);
