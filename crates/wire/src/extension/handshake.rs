@@ -32,7 +32,7 @@ pub struct ExtendedHandshake<'a> {
     pub listen_port: Option<u16>,
     /// `metadata_size`: length of the info dictionary in bytes, never 0.
     pub metadata_size: Option<u32>,
-    /// `reqq`: how many requests the sender keeps in its queue.
+    /// `reqq`: how many requests the sender keeps in its queue, never 0.
     pub reqq: Option<u32>,
     /// `upload_only`: whether the sender wants nothing more, though it may not have everything.
     pub upload_only: Option<bool>,
@@ -75,7 +75,7 @@ impl<'a> ExtendedHandshake<'a> {
             ipv6: bytes("ipv6").and_then(ipv6),
             listen_port: number("p").and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0),
             metadata_size: positive("metadata_size").filter(|size| *size != 0),
-            reqq: positive("reqq"),
+            reqq: positive("reqq").filter(|requests| *requests != 0),
             upload_only: flag("upload_only"),
             your_ip: bytes("yourip").and_then(|ip| ipv4(ip).map(IpAddr::V4).or_else(|| ipv6(ip).map(IpAddr::V6))),
             m: Offers(root.find("m").filter(|m| m.as_dict().is_some()).map(|m| m.raw())),
