@@ -9,7 +9,7 @@ use std::{
 use torrent_types::{Bitfield, Geometry, InfoHash, MAX_PIECES, PeerId};
 
 use crate::{
-    Config, Connection, ExtendedHandshake, ExtensionId, Handshake, Holepunch, MAX_FRAME, Message, Messages,
+    Config, Connection, Event, ExtendedHandshake, ExtensionId, Handshake, Holepunch, MAX_FRAME, Message, Messages,
     MetadataFetch, MetadataMessage, Pex, RawBlock, Reserved, Session, SessionEvent, Severity,
 };
 
@@ -92,7 +92,9 @@ impl Run {
                 Ok(None) => return assert!(!waiting),
                 Ok(Some(event)) => {
                     asked = matches!(event, SessionEvent::Asked { .. });
-                    self.said.push(format!("{event:?}"));
+                    let data =
+                        if let SessionEvent::Message(Event::Piece { data, .. }) = &event { data } else { &[][..] };
+                    self.said.push(format!("{event:?} {data:?}"));
                 }
                 Err(fault) => {
                     self.over = fault.severity() == Severity::Fatal;

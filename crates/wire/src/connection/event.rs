@@ -9,7 +9,7 @@ use crate::{
 
 /// What the peer has said. Blocks and pieces exist in the torrent once its geometry is known; before, piece numbers are
 /// only below `MAX_PIECES`. Payloads are borrowed from the receive buffer; what is large and rare is boxed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// It is alive.
