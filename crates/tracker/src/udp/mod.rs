@@ -5,4 +5,6 @@ mod client;
 mod packet;
 
 pub use client::{Answer, MAX_QUESTIONS, RequestId, Transmit, UdpClient, UdpError, UdpEvent};
+#[cfg(all(any(fuzzing, test), feature = "server"))]
+pub(crate) use packet::encode_connect as connect_packet;
 pub use packet::{Announce, MAX_SCRAPE, Request, Response, decode_request, decode_response, url_data};
