@@ -35,6 +35,7 @@ pub(crate) enum Code {
     DiskFull = 6,
     Interrupted = 7,
     Network = 8,
+    Tracker = 9,
     Exists = 10,
 }
 

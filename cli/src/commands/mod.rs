@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+mod announce;
 mod bencode;
 mod completions;
 mod create;
@@ -9,8 +10,10 @@ mod edit;
 mod files;
 mod magnet;
 mod metainfo;
+mod scrape;
 mod seed;
 mod show;
+mod tracker;
 mod verify;
 
 use crate::exit::{Code, OrExit, Outcome};
@@ -40,6 +43,12 @@ pub(crate) enum Command {
     Metainfo(metainfo::MetainfoCommand),
     /// Read and write bencoding.
     Bencode(bencode::Bencode),
+    /// Announce to a tracker and print the peers that it knows.
+    Announce(announce::Announce),
+    /// Ask a tracker how many peers some torrents have.
+    Scrape(scrape::Scrape),
+    /// Run a tracker.
+    Tracker(tracker::Tracker),
     /// Print what a shell needs to complete the words of this command.
     Completions(completions::Completions),
     /// Print the manual, or write its pages.
@@ -60,6 +69,9 @@ impl Command {
             Self::Magnet(command) => command.run(),
             Self::Metainfo(command) => command.run(),
             Self::Bencode(command) => command.run(quiet),
+            Self::Announce(command) => block_on(command.run(quiet)),
+            Self::Scrape(command) => block_on(command.run()),
+            Self::Tracker(command) => block_on(command.run(quiet)),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
         }

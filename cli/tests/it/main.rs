@@ -5,6 +5,7 @@ mod create;
 mod edit;
 mod read;
 mod streams;
+mod tracker;
 mod verify;
 
 use std::{

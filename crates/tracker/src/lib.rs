@@ -8,6 +8,10 @@ mod clock;
 #[cfg(feature = "tokio")]
 mod driver;
 mod error;
+#[doc(hidden)]
+#[cfg(all(any(fuzzing, test), feature = "server"))]
+#[allow(missing_docs, reason = "not an API")]
+pub mod fuzzing;
 pub mod http;
 mod message;
 mod reach;

@@ -66,7 +66,7 @@ impl Server {
     /// # Errors
     /// The address cannot be had.
     pub async fn bind_with(address: impl ToSocketAddrs, config: ServerConfig) -> io::Result<Self> {
-        let (listener, datagrams) = bind_both(address).await?;
+        let (listener, sockets) = bind_both(address).await?;
         let address = listener.local_addr()?;
         let mut seed = [0; 32];
         SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
@@ -74,7 +74,9 @@ impl Server {
         let shards = Shards::new(config, now(), seed);
         let shared = Arc::new(Shared { shards, http: AtomicU64::new(0), udp: AtomicU64::new(0), connections });
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve_udp(datagrams, Arc::clone(&shared)));
+        for datagrams in sockets {
+            tasks.spawn(serve_udp(datagrams, Arc::clone(&shared)));
+        }
         tasks.spawn(serve_http(listener, Arc::clone(&shared)));
         tasks.spawn(sweep(Arc::clone(&shared)));
         Ok(Self { address, shared, _tasks: tasks })
@@ -117,13 +119,13 @@ impl Server {
 }
 
 /// The same port twice; with port 0 another one is tried if UDP has it taken.
-async fn bind_both(address: impl ToSocketAddrs) -> io::Result<(TcpListener, UdpSocket)> {
+async fn bind_both(address: impl ToSocketAddrs) -> io::Result<(TcpListener, Vec<UdpSocket>)> {
     let addresses: Vec<_> = tokio::net::lookup_host(address).await?.collect();
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for _ in 0..BIND_ATTEMPTS {
         let listener = TcpListener::bind(&*addresses).await?;
-        match UdpSocket::bind(listener.local_addr()?).await {
-            Ok(datagrams) => return Ok((listener, datagrams)),
+        match bind_datagrams(listener.local_addr()?) {
+            Ok(sockets) => return Ok((listener, sockets)),
             Err(error) => last = error,
         }
         if addresses.iter().any(|address| address.port() != 0) {
@@ -131,6 +133,23 @@ async fn bind_both(address: impl ToSocketAddrs) -> io::Result<(TcpListener, UdpS
         }
     }
     Err(last)
+}
+
+/// One socket for each core, where the system can spread datagrams over sockets of one port.
+fn bind_datagrams(address: SocketAddr) -> io::Result<Vec<UdpSocket>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_UDP_SOCKETS);
+    let count = if cfg!(target_os = "linux") { cores } else { 1 };
+    let bind = |_| {
+        let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::DGRAM, None)?;
+        #[cfg(target_os = "linux")]
+        socket.set_reuse_port(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        UdpSocket::from_std(socket.into())
+    };
+    // Without sharing first: a port that another process shares is not ours.
+    drop(std::net::UdpSocket::bind(address)?);
+    (0..count).map(bind).collect()
 }
 
 async fn serve_udp(socket: UdpSocket, shared: Arc<Shared>) {
@@ -224,3 +243,4 @@ const IDLE: Duration = Duration::from_secs(30);
 const WRITE: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const BIND_ATTEMPTS: usize = 16;
+const MAX_UDP_SOCKETS: usize = 16;

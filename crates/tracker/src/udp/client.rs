@@ -18,11 +18,14 @@ use std::{
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use torrent_types::{InfoHash, compact};
 
-use super::packet::{self, MAX_SCRAPE, Response};
+use super::{
+    event::{Answer, RequestId, Transmit, UdpError, UdpEvent},
+    packet::{self, MAX_SCRAPE, Response},
+};
 use crate::{
     clock::after,
     error::{DecodeError, Failure, Refused},
-    message::{AnnounceRequest, AnnounceResponse, ScrapeEntry},
+    message::{AnnounceRequest, AnnounceResponse},
 };
 
 /// Asks UDP trackers.
@@ -54,55 +57,6 @@ pub struct UdpClient {
     timers: BTreeSet<(Instant, Timer)>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<UdpEvent>,
-}
-
-/// Names a question until its event arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(u64);
-
-/// A datagram to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Transmit {
-    /// The tracker.
-    pub to: SocketAddr,
-    /// What to send.
-    pub payload: Vec<u8>,
-}
-
-/// A question is settled.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct UdpEvent {
-    /// Which.
-    pub id: RequestId,
-    /// How.
-    pub outcome: Result<Answer, UdpError>,
-}
-
-/// What a tracker answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Answer {
-    /// To an announce.
-    Announce(AnnounceResponse),
-    /// To a scrape, in the order asked. A tracker that leaves some out gives a shorter list.
-    Scrape(Vec<ScrapeEntry>),
-}
-
-/// Why a question was not answered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum UdpError {
-    /// The answer makes no sense.
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
-    /// An error packet. BEP 15 § "Errors".
-    #[error(transparent)]
-    Failure(#[from] Failure),
-    /// All repetitions are used up: more than two hours have passed.
-    #[error("the tracker did not answer")]
-    TimedOut,
 }
 
 struct Question {

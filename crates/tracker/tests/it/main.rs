@@ -4,5 +4,6 @@
 mod announcer;
 mod hostile;
 mod server;
+mod swarms;
 mod tls;
 mod udp;
