@@ -1,6 +1,10 @@
 //! Exit codes, and errors that know theirs.
 
-use std::{fmt, process::ExitCode};
+use std::{
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 /// Shown below `--help`.
 pub(crate) const HELP: &str = "\
@@ -21,12 +25,17 @@ Exit codes:
 /// Why the command ends without success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
+    /// The reader of stdout has what it wants: no failure.
+    BrokenPipe = 0,
     Other = 1,
+    Usage = 2,
     BadInput = 3,
+    NotVerified = 4,
     Disk = 5,
     DiskFull = 6,
     Interrupted = 7,
     Network = 8,
+    Exists = 10,
 }
 
 /// An error with its exit code.
@@ -47,9 +56,21 @@ impl Failure {
         Self { code, error: anyhow::anyhow!("{message}") }
     }
 
+    /// A file that cannot be read or written. A full disk is told apart.
+    pub(crate) fn io(what: impl fmt::Display, error: &io::Error) -> Self {
+        let code = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Code::DiskFull,
+            _ => Code::Disk,
+        };
+        Self::message(code, format!("{what}: {error}"))
+    }
+
     /// One line to stderr, and the code.
     pub(crate) fn report(self) -> ExitCode {
-        eprintln!("torrent: {:#}", self.error);
+        if self.code != Code::BrokenPipe {
+            // Nobody may be there to read it.
+            let _ = writeln!(io::stderr(), "torrent: {:#}", self.error);
+        }
         ExitCode::from(self.code as u8)
     }
 }

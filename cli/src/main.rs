@@ -1,11 +1,17 @@
 //! The `torrent` command. Answers go to stdout, everything else to stderr; exit codes are in `exit`.
 
 mod commands;
+mod describe;
 mod exit;
+mod input;
 mod interrupt;
+mod output;
 mod progress;
 mod session;
+mod table;
 mod units;
+mod values;
+mod work;
 
 use std::process::ExitCode;
 

@@ -1,28 +1,72 @@
 //! One file per subcommand.
 
+mod bencode;
+mod completions;
+mod create;
+mod demo;
 mod download;
+mod edit;
+mod files;
+mod magnet;
+mod metainfo;
 mod seed;
+mod show;
+mod verify;
 
 use crate::exit::{Code, OrExit, Outcome};
 
 #[derive(Debug, clap::Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is only ever one")]
 pub(crate) enum Command {
+    /// Show a whole download with nothing but this program: tracker, seeder and downloader in one.
+    Demo(demo::Demo),
     /// Download torrents.
     Download(download::Download),
     /// Serve a torrent whose content is on disk.
     Seed(seed::Seed),
+    /// Make a torrent of a file or folder.
+    Create(create::Create),
+    /// Show what a torrent or magnet link says of itself.
+    Show(show::Show),
+    /// List the files of a torrent.
+    Files(files::Files),
+    /// Change torrents, without their content.
+    Edit(edit::EditCommand),
+    /// Check files on disk against a torrent.
+    Verify(verify::Verify),
+    /// Print the magnet link of a torrent, or a link in plain form.
+    Magnet(magnet::MagnetCommand),
+    /// Print a torrent as a magnet link or as JSON.
+    Metainfo(metainfo::MetainfoCommand),
+    /// Read and write bencoding.
+    Bencode(bencode::Bencode),
+    /// Print what a shell needs to complete the words of this command.
+    Completions(completions::Completions),
+    /// Print the manual, or write its pages.
+    Man(completions::Man),
 }
 
 impl Command {
     pub(crate) fn run(self, quiet: bool) -> Outcome {
         match self {
+            Self::Demo(command) => block_on(command.run(quiet)),
             Self::Download(command) => block_on(command.run(quiet)),
             Self::Seed(command) => block_on(command.run(quiet)),
+            Self::Create(command) => command.run(quiet),
+            Self::Show(command) => command.run(),
+            Self::Files(command) => command.run(),
+            Self::Edit(command) => command.run(quiet),
+            Self::Verify(command) => command.run(quiet),
+            Self::Magnet(command) => command.run(),
+            Self::Metainfo(command) => command.run(),
+            Self::Bencode(command) => command.run(quiet),
+            Self::Completions(command) => command.run(),
+            Self::Man(command) => command.run(),
         }
     }
 }
 
-fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
+pub(crate) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Code::Other)?;
     let outcome = runtime.block_on(work);
     // A name lookup that hangs must not keep the command.

@@ -12,6 +12,7 @@ extern crate std;
 mod document;
 mod encode;
 mod error;
+mod fast_path;
 mod node;
 mod options;
 mod path;

@@ -1,0 +1,244 @@
+//! `torrent edit`: changes to torrents, without their content.
+
+mod diff;
+
+use std::path::PathBuf;
+
+use torrent_metainfo::{Metainfo, magnet::PeerAddress};
+
+use crate::{
+    exit::{Code, Failure, Outcome},
+    input::Input,
+    output::{self, Output},
+    values::{Date, Tier, Url},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  torrent edit --add-tracker udp://tracker.example:6969 album.torrent
+  torrent edit --replace-tracker http://old.example/ https://new.example/ *.torrent
+  torrent edit --clear-trackers --comment '' -o bare.torrent album.torrent
+  torrent edit --source HERE --allow-info-change -o here.torrent album.torrent
+  torrent edit --private yes --allow-info-change --dry-run album.torrent
+
+Without -o the file itself is replaced, all at once or not at all. What you do not name keeps its bytes, known keys
+or not. Trackers are cleared, removed and replaced before others are added. An empty text removes what was there.
+--dry-run prints what would change: lines with - are old, with + new.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct EditCommand {
+    /// .torrent files; - is stdin, and goes to stdout.
+    #[arg(required = true, value_name = "FILE")]
+    torrents: Vec<Input>,
+    /// Where the changed torrent goes; - is stdout. For one FILE only.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace the file of -o if it is there; write to a terminal.
+    #[arg(short, long)]
+    force: bool,
+    /// Print what would change, and change nothing.
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Print the changes as JSON.
+    #[arg(long, requires = "dry_run")]
+    json: bool,
+    /// Let the info hash change: the result is another torrent, unknown to the peers of this one.
+    #[arg(long)]
+    allow_info_change: bool,
+    #[command(flatten)]
+    changes: Changes,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+struct Changes {
+    /// Add a tracker as the last tier; several in one argument, separated by spaces or commas, share it.
+    #[arg(short = 'a', long = "add-tracker", value_name = "URL")]
+    add_trackers: Vec<Tier>,
+    /// Remove a tracker.
+    #[arg(short = 'd', long = "remove-tracker", value_name = "URL")]
+    remove_trackers: Vec<String>,
+    /// Replace OLD by NEW in every tracker that contains it.
+    #[arg(short = 'r', long, num_args = 2, value_names = ["OLD", "NEW"], action = clap::ArgAction::Append)]
+    replace_tracker: Vec<String>,
+    /// Remove all trackers.
+    #[arg(long)]
+    clear_trackers: bool,
+    /// Add a web seed (BEP 19).
+    #[arg(short = 'w', long = "add-web-seed", value_name = "URL")]
+    add_web_seeds: Vec<Url>,
+    /// Remove a web seed.
+    #[arg(long = "remove-web-seed", value_name = "URL")]
+    remove_web_seeds: Vec<String>,
+    /// Remove all web seeds.
+    #[arg(long)]
+    clear_web_seeds: bool,
+    /// Add a DHT node (BEP 5).
+    #[arg(long = "add-node", value_name = "HOST:PORT")]
+    add_nodes: Vec<PeerAddress>,
+    /// Remove all DHT nodes.
+    #[arg(long)]
+    clear_nodes: bool,
+    /// Set the comment.
+    #[arg(short, long, value_name = "TEXT")]
+    comment: Option<String>,
+    /// Set which program made it.
+    #[arg(long, value_name = "TEXT")]
+    created_by: Option<String>,
+    /// Set when it was made: seconds since 1970, 2026-11-21, 2026-11-21T10:00:00Z, now or none.
+    #[arg(long, value_name = "DATE", allow_hyphen_values = true)]
+    date: Option<Date>,
+    /// Set where it is published. Changes the info hash.
+    #[arg(short, long, value_name = "TEXT")]
+    source: Option<String>,
+    /// Set whether peers may come from trackers only (BEP 27). Changes the info hash.
+    #[arg(short, long, value_name = "yes|no", value_parser = yes_or_no)]
+    private: Option<bool>,
+    /// Set the name, and so that of the file or folder. Changes the info hash.
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+}
+
+fn yes_or_no(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "yes" | "true" => Ok(true),
+        "no" | "false" => Ok(false),
+        _ => Err("say yes or no"),
+    }
+}
+
+impl EditCommand {
+    pub(crate) fn run(self, quiet: bool) -> Outcome {
+        if self.torrents.len() > 1 && self.output.is_some() {
+            return Err(Failure::message(Code::Usage, "-o is for one torrent, and there are several"));
+        }
+        // All are read and changed before any is written.
+        let mut changed = Vec::new();
+        for input in &self.torrents {
+            let old = input.read_torrent()?;
+            let new = self.change(input, &old)?;
+            let output = self.output_for(input);
+            if !self.dry_run {
+                output.check()?;
+            }
+            changed.push((input, output, old, new));
+        }
+        if self.dry_run {
+            return diff::print(changed.iter().map(|(input, _, old, new)| (*input, old, new)), self.json);
+        }
+        for (input, output, old, new) in &changed {
+            if old.as_bytes() == new.as_bytes() && self.output.is_none() && input.path().is_some() {
+                if !quiet {
+                    output::note(format_args!("{input}: nothing to change"));
+                }
+                continue;
+            }
+            output.write(new.as_bytes())?;
+            if old.info_hashes() != new.info_hashes() && !quiet {
+                output::note(format_args!("{output}: {}, was {}", new.info_hashes(), old.info_hashes()));
+            }
+        }
+        Ok(())
+    }
+
+    fn output_for(&self, input: &Input) -> Output {
+        match (&self.output, input) {
+            (Some(path), _) => {
+                let name = input.path().and_then(|path| path.file_name()?.to_str()).unwrap_or("stdin.torrent");
+                Output::new(path, name, self.force)
+            }
+            (None, Input::Stdin) => Output::Stdout { force: self.force },
+            (None, Input::File(path)) => Output::in_place(path),
+        }
+    }
+
+    fn change(&self, input: &Input, old: &Metainfo) -> Outcome<Metainfo> {
+        let edit = self.changes.apply(old);
+        if edit.changes_info_hash() && !self.allow_info_change {
+            let message = format!("{input}: this changes the info hash; if you mean it, say --allow-info-change");
+            return Err(Failure::message(Code::Usage, message));
+        }
+        edit.apply().map_err(|error| input.bad(error))
+    }
+}
+
+impl Changes {
+    fn apply<'a>(&self, old: &'a Metainfo) -> torrent_metainfo::Edit<'a> {
+        let mut edit = old.edit();
+        let trackers = self.trackers(old.trackers());
+        if trackers != old.trackers() {
+            edit = edit.trackers(&trackers);
+        }
+        let web_seeds = self.web_seeds(old.web_seeds());
+        if web_seeds != old.web_seeds() {
+            edit = edit.web_seeds(&web_seeds);
+        }
+        let nodes = self.nodes(old.nodes());
+        if nodes != old.nodes() {
+            edit = edit.nodes(&nodes);
+        }
+        if let Some(comment) = &self.comment {
+            edit = edit.comment(comment);
+        }
+        if let Some(program) = &self.created_by {
+            edit = edit.created_by(program);
+        }
+        if let Some(date) = self.date {
+            edit = edit.creation_date(date.seconds());
+        }
+        if let Some(source) = &self.source {
+            edit = edit.source(source);
+        }
+        if let Some(private) = self.private {
+            edit = edit.private(private);
+        }
+        if let Some(name) = &self.name {
+            edit = edit.name(name);
+        }
+        edit
+    }
+
+    fn trackers(&self, old: &[Vec<String>]) -> Vec<Vec<String>> {
+        let mut tiers = if self.clear_trackers { Vec::new() } else { old.to_vec() };
+        for tier in &mut tiers {
+            tier.retain(|url| !self.remove_trackers.contains(url));
+            for pair in self.replace_tracker.as_chunks::<2>().0 {
+                let [from, to] = pair;
+                tier.iter_mut().filter(|_| !from.is_empty()).for_each(|url| *url = url.replace(from, to));
+            }
+        }
+        tiers.retain(|tier| !tier.is_empty());
+        for Tier(urls) in &self.add_trackers {
+            // One that is there already stays where it is.
+            let new = urls.iter().filter(|url| !tiers.iter().flatten().any(|old| old == *url));
+            let new: Vec<_> = new.cloned().collect();
+            if !new.is_empty() {
+                tiers.push(new);
+            }
+        }
+        tiers
+    }
+
+    fn web_seeds(&self, old: &[String]) -> Vec<String> {
+        let mut urls = if self.clear_web_seeds { Vec::new() } else { old.to_vec() };
+        urls.retain(|url| !self.remove_web_seeds.contains(url));
+        for Url(url) in &self.add_web_seeds {
+            if !urls.contains(url) {
+                urls.push(url.clone());
+            }
+        }
+        urls
+    }
+
+    fn nodes(&self, old: &[(String, u16)]) -> Vec<(String, u16)> {
+        let mut nodes = if self.clear_nodes { Vec::new() } else { old.to_vec() };
+        for node in &self.add_nodes {
+            let node = (node.host().to_owned(), node.port());
+            if !nodes.contains(&node) {
+                nodes.push(node);
+            }
+        }
+        nodes
+    }
+}

@@ -1,0 +1,62 @@
+//! `torrent magnet`: links of torrents, and links made anew.
+
+use torrent_metainfo::magnet::{FileSelection, PeerAddress};
+
+use crate::{
+    describe,
+    exit::Outcome,
+    input::{Input, Subject},
+    output,
+    values::Url,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  torrent magnet debian.iso.torrent
+  torrent magnet --peer 192.0.2.7:6881 --select 0,2-4 album.torrent
+  torrent magnet --json 'magnet:?xt=urn:btih:...'
+
+A link that is given comes out in plain form: hexadecimal hashes, keys in one order, nothing lost.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct MagnetCommand {
+    /// .torrent file, magnet link, or - for stdin.
+    #[arg(value_name = "FILE|MAGNET")]
+    torrent: Input,
+    /// Add the size of the content (xl).
+    #[arg(long)]
+    length: bool,
+    /// Ask for these files only, by number (so): 0,2,4-6
+    #[arg(long, value_name = "NUMBERS")]
+    select: Option<FileSelection>,
+    /// Add a peer to try first (x.pe); may be given several times.
+    #[arg(long = "peer", value_name = "HOST:PORT")]
+    peers: Vec<PeerAddress>,
+    /// Add a tracker (tr); may be given several times.
+    #[arg(short = 'a', long = "announce", value_name = "URL")]
+    trackers: Vec<Url>,
+    /// Leave out trackers that were there.
+    #[arg(long)]
+    no_trackers: bool,
+    /// Print what the link says as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl MagnetCommand {
+    pub(crate) fn run(self) -> Outcome {
+        let mut magnet = match Subject::read(&self.torrent)? {
+            Subject::Torrent(torrent) if self.length => torrent.magnet(),
+            Subject::Torrent(torrent) => describe::link(&torrent),
+            Subject::Magnet(magnet) => magnet,
+        };
+        if self.no_trackers {
+            magnet.trackers.clear();
+        }
+        magnet.trackers.extend(self.trackers.into_iter().map(|Url(url)| url));
+        magnet.selection = self.select.or(magnet.selection);
+        magnet.peers.extend(self.peers);
+        if self.json { output::json(&describe::Link::new(&magnet)) } else { output::line(magnet) }
+    }
+}

@@ -1,0 +1,9 @@
+//! Values of options that have a grammar of their own.
+
+pub(crate) mod date;
+mod piece_length;
+mod tracker;
+
+pub(crate) use date::Date;
+pub(crate) use piece_length::PieceLength;
+pub(crate) use tracker::{Tier, Url};
