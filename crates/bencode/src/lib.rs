@@ -17,6 +17,8 @@ mod node;
 mod options;
 mod path;
 mod raw;
+#[cfg(feature = "serde")]
+pub mod serde;
 mod show;
 mod token;
 mod tokenizer;
