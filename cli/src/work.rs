@@ -57,8 +57,10 @@ pub(crate) fn run<T: Send + 'static>(
             outcome = &mut work => return outcome,
         }
         stop.store(true, Ordering::Relaxed);
-        work.await?;
-        Err(Failure::message(Code::Interrupted, "interrupted"))
+        match work.await {
+            Err(failure) if failure.code() != Code::Interrupted => Err(failure),
+            _ => Err(Failure::message(Code::Interrupted, "interrupted")),
+        }
     })
 }
 

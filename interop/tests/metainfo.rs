@@ -1,5 +1,7 @@
 //! Same files, same options, same info hash: our torrents beside those of mktorrent, transmission-create and libtorrent.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     env, fs,
     io::Write,
@@ -130,7 +132,8 @@ fn v1_is_the_same_as_mktorrent() {
     let folder = tempfile::tempdir().unwrap();
     for (number, root) in trees(folder.path()).into_iter().enumerate() {
         let out = folder.path().join(format!("{number}.torrent"));
-        let status = Command::new(&mktorrent).args(["-l", "15", "-o"]).arg(&out).arg(&root).stdout(Stdio::null()).status();
+        let status =
+            Command::new(&mktorrent).args(["-l", "15", "-o"]).arg(&out).arg(&root).stdout(Stdio::null()).status();
         assert!(status.unwrap().success());
         let theirs = load(&out);
         let made = ours(Version::V1).build(&root).unwrap();
@@ -227,7 +230,8 @@ fn hybrids_load_where_byte_order_and_tree_order_differ() {
         paths += &format!("{}\n", path.display());
         let hashes = made.info_hashes();
         let text = |hash: Option<String>| hash.unwrap_or_else(|| "-".to_owned());
-        expected += &format!("{} {}\n", text(hashes.v1().map(|h| h.to_string())), text(hashes.v2().map(|h| h.to_string())));
+        expected +=
+            &format!("{} {}\n", text(hashes.v1().map(|h| h.to_string())), text(hashes.v2().map(|h| h.to_string())));
     }
     assert_eq!(python(&libtorrent, LIBTORRENT_LOAD, &paths), expected);
 }

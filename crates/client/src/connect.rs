@@ -10,7 +10,7 @@ use torrent_swarm::Direction;
 use torrent_types::InfoHash;
 use torrent_wire::{
     Handshake,
-    mse::{Attempt, SkeyHash},
+    mse::{Opening, SkeyHash},
 };
 
 use crate::{
@@ -43,7 +43,7 @@ pub(crate) async fn dial(torrent: Arc<Shared>, address: SocketAddr) {
     torrent.brain.with(|swarm| swarm.dial_failed(clock::now(), address));
 }
 
-async fn open(torrent: &Shared, address: SocketAddr, attempt: Attempt) -> Result<Opened<TcpStream>, HandshakeError> {
+async fn open(torrent: &Shared, address: SocketAddr, attempt: Opening) -> Result<Opened<TcpStream>, HandshakeError> {
     let dialled = tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await;
     let stream = dialled.map_err(|_| HandshakeError::Deadline)??;
     stream.set_nodelay(true)?;

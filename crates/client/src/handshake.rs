@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use torrent_types::InfoHash;
 use torrent_wire::{
     Connection, Handshake, HandshakeEvent, Handshaking, PeerFault,
-    mse::{self, Attempt, Ciphers, Detected, Initiator, Methods, Policy, Progress, Responder, SkeyHash},
+    mse::{self, Ciphers, Initiator, Methods, Opening, Policy, Progress, Responder, SkeyHash},
 };
 
 use crate::{
@@ -40,7 +40,7 @@ pub(crate) enum HandshakeError {
     #[error(transparent)]
     Mse(#[from] mse::Error),
     #[error("our policy does not allow {0:?} connections")]
-    Refused(Attempt),
+    Refused(Opening),
     #[error("no such torrent here")]
     UnknownTorrent,
 }
@@ -57,7 +57,7 @@ pub(crate) trait Torrents {
 pub(crate) async fn initiate<S: Stream>(
     stream: S,
     ours: Handshake,
-    attempt: Attempt,
+    attempt: Opening,
     methods: Option<Methods>,
     config: &torrent_wire::Config,
 ) -> Result<Opened<S>, HandshakeError> {
@@ -66,7 +66,7 @@ pub(crate) async fn initiate<S: Stream>(
         let machine = Handshaking::initiator(clock::now(), ours, &mut hello);
         let mut raw = Raw { stream, received: Vec::new(), ciphers: Ciphers::plain() };
         match (attempt, methods) {
-            (Attempt::Obfuscated, Some(methods)) => {
+            (Opening::Obfuscated, Some(methods)) => {
                 let mut initiator = Initiator::new(ours.info_hash, methods, &seed()?, &hello)?;
                 raw.negotiate(|bytes, out| {
                     let progress = initiator.handle_bytes(bytes)?;
@@ -93,15 +93,14 @@ pub(crate) async fn accept<S: Stream>(
         let mut raw = Raw { stream, received: Vec::new(), ciphers: Ciphers::plain() };
         let kind = loop {
             match mse::detect(&raw.received) {
-                Detected::Plain => break Attempt::Plain,
-                Detected::Obfuscated => break Attempt::Obfuscated,
-                _ => raw.read().await?,
+                Some(kind) => break kind,
+                None => raw.read().await?,
             }
         };
         if !policy.accepts(kind) {
             return Err(HandshakeError::Refused(kind));
         }
-        if let (Attempt::Obfuscated, Some(methods)) = (kind, policy.methods()) {
+        if let (Opening::Obfuscated, Some(methods)) = (kind, policy.methods()) {
             let mut responder = Responder::new(methods, &seed()?);
             raw.negotiate(|bytes, out| {
                 let progress = responder.handle_bytes(bytes, |skey| torrents.lookup(skey))?;

@@ -8,6 +8,9 @@ pub mod create;
 mod edit;
 mod error;
 mod file;
+#[doc(hidden)]
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod hashing;
 mod info;
 mod info_hashes;

@@ -239,7 +239,8 @@ impl FileReport {
 
 fn check_file(file: &File, disk: Option<&Path>, good: &Bitfield, geometry: Geometry) -> FileReport {
     let mut bad: Vec<Range<u64>> = Vec::new();
-    for piece in pieces_of(file, geometry).filter(|piece| !good.get(*piece)) {
+    // Padding is not on disk, so nothing can be wrong with it.
+    for piece in pieces_of(file, geometry).filter(|piece| !file.is_pad() && !good.get(*piece)) {
         let begin = geometry.piece_offset(piece);
         let end = begin.saturating_add(geometry.length_of(piece).into());
         let range = begin.saturating_sub(file.offset())..end.min(file.end()).saturating_sub(file.offset());

@@ -19,6 +19,9 @@ use torrent_wire::{ReceiveBuffer, mse::Ciphers};
 /// Bytes read at a time, at most: enough for 16 blocks, and a fraction of a second-level cache.
 const READ_BUFFER: usize = ReceiveBuffer::DEFAULT_MAX_CAPACITY;
 
+/// When less than this waits for the socket, more may be loaded.
+const LOW_WATER: usize = 256 * 1024;
+
 /// Why a peer's task goes on.
 #[derive(Debug)]
 pub(crate) enum Wake {
@@ -26,6 +29,8 @@ pub(crate) enum Wake {
     Received,
     /// The peer has closed its side.
     Closed,
+    /// Little waits for the socket: there is room for more.
+    Drained,
     /// Somebody has put something into the outbox.
     Called,
     /// It is time to look at deadlines.
@@ -68,6 +73,11 @@ impl<S: Stream> Link<S> {
         self.outgoing.len() - self.sent
     }
 
+    /// Whether there is room for more to send.
+    pub(crate) fn is_low(&self) -> bool {
+        self.waiting() <= LOW_WATER
+    }
+
     /// Queues bytes. What was in `bytes` is gone from there afterwards.
     pub(crate) fn push(&mut self, bytes: &mut Vec<u8>) {
         self.ciphers.encrypt(bytes);
@@ -94,8 +104,12 @@ impl<S: Stream> Link<S> {
     ) -> io::Result<Wake> {
         let mut called = pin!(calls.notified());
         poll_fn(|context| {
+            let waited = self.waiting();
             if let Err(error) = self.poll_send(context) {
                 return Poll::Ready(Err(error));
+            }
+            if waited > LOW_WATER && self.waiting() <= LOW_WATER {
+                return Poll::Ready(Ok(Wake::Drained));
             }
             if let Poll::Ready(read) = self.poll_receive(context) {
                 return Poll::Ready(read.map(|length| if length == 0 { Wake::Closed } else { Wake::Received }));

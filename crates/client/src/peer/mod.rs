@@ -112,6 +112,8 @@ impl<S: Stream> Peer<S> {
                 Wake::Received => self.received().await?,
                 Wake::Closed => return Err(End::Closed),
                 Wake::Called => self.consult()?,
+                // More is loaded below.
+                Wake::Drained => {}
                 Wake::Tick => self.connection.handle_timeout(clock::now(), &mut self.out)?,
                 Wake::Loaded(mut loaded) => {
                     self.torrent.brain.with(|swarm| swarm.uploaded(self.key, loaded.payload));
@@ -140,13 +142,15 @@ impl<S: Stream> Peer<S> {
         if consumed == 0 {
             return Ok(());
         }
-        self.consult()?;
+        let consulted = self.consult();
         // Requests leave before the work on what came begins.
         self.link.push(&mut self.out);
-        self.link.flush_some().await?;
+        let flushed = self.link.flush_some().await;
+        // Even if the connection ends now: the swarm counts on the blocks that it has accepted.
         self.keep_blocks().await;
         self.link.received.consume(consumed);
-        Ok(())
+        consulted?;
+        Ok(flushed?)
     }
 
     /// Messages become facts; says how far they reach.
@@ -163,7 +167,8 @@ impl<S: Stream> Peer<S> {
             }
             facts::translate(&event, &self.connection, &mut self.facts);
             if let torrent_wire::Event::Metadata(MetadataMessage::Request { piece }) = event
-                && self.link.waiting() + self.out.len() < MAX_METADATA_WAITING
+                && self.link.is_low()
+                && self.out.len() < MAX_METADATA_WAITING
                 && self.connection.peer_takes(ExtensionId::METADATA)
             {
                 let answer = MetadataMessage::answer(self.torrent.public_info(), piece).encode();

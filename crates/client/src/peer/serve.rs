@@ -11,13 +11,11 @@ use crate::torrent::Shared;
 
 /// Bytes of blocks read from storage at a time.
 const RUN: u32 = 512 * 1024;
-/// The next run is read when less than this waits for the socket.
-const LOW_WATER: usize = 256 * 1024;
 
 impl<S: Stream> Peer<S> {
     /// Begins to read the next run of blocks, if there is room for it and none is on its way.
     pub(super) fn load(&mut self) {
-        if !self.serving || self.loading.is_some() || self.link.waiting() > LOW_WATER {
+        if !self.serving || self.loading.is_some() || !self.link.is_low() {
             return;
         }
         let mut blocks = Vec::new();

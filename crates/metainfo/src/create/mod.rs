@@ -285,6 +285,3 @@ impl Builder {
         self.plan(path)?.hash(|_| ControlFlow::Continue(()))
     }
 }
-
-#[cfg(test)]
-mod tests;

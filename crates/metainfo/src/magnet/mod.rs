@@ -118,8 +118,18 @@ impl FromStr for Magnet {
 
 impl Magnet {
     fn keep(&mut self, key: &str, value: &str) {
-        self.other.push((key.to_owned(), value.to_owned()));
+        self.other.push((without_spaces(key), without_spaces(value)));
     }
+}
+
+/// White space has no place in a link, and at its end would be lost.
+fn without_spaces(text: &str) -> String {
+    text.split_inclusive(char::is_whitespace).fold(String::with_capacity(text.len()), |mut escaped, part| {
+        let (text, space) = part.split_at(part.trim_end_matches(char::is_whitespace).len());
+        escaped.push_str(text);
+        escaped.push_str(&Escaped(space).to_string());
+        escaped
+    })
 }
 
 /// `tr.3` is another `tr`. BEP 9 knows no numbers, but the magnet draft does, and links in the wild have them.

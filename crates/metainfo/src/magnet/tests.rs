@@ -52,6 +52,13 @@ fn topics_of_other_networks_are_kept() {
 }
 
 #[test]
+fn white_space_in_unknown_parameters_is_escaped() {
+    let magnet = parse(&format!("magnet:?xt=urn:btih:{HEX}&a b=c\n\u{3000}&d=")).unwrap();
+    assert_eq!(magnet.other, [("a%20b".into(), "c%0A%E3%80%80".into()), ("d".into(), String::new())]);
+    assert_eq!(parse(&magnet.to_string()), Ok(magnet));
+}
+
+#[test]
 fn what_is_no_link_to_a_torrent_says_why() {
     use MagnetError::*;
     for (text, error) in [

@@ -11,8 +11,8 @@ use torrent_bencode::Options;
 
 pub use handshake::{ExtendedHandshake, RemoteInfo};
 pub use holepunch::{Holepunch, HolepunchError};
-pub use metadata::{METADATA_BLOCK_LENGTH, MetadataMessage};
-pub use pex::{Pex, PexFlags};
+pub use metadata::{Assembled, METADATA_BLOCK_LENGTH, MetadataFault, MetadataFetch, MetadataMessage};
+pub use pex::{Pex, PexFlags, PexIntake, PexOutlet};
 pub use registry::{ExtensionId, Extensions, ExtensionsError};
 
 pub(crate) use registry::Registry;

@@ -1,36 +1,27 @@
 //! Plain or obfuscated? Both come in on one port. Spec: BEP 3 § "peer protocol" for the plain beginning.
 
+use super::Opening;
+
 /// How a BitTorrent handshake begins. BEP 3 § "peer protocol".
 const PLAIN: &[u8; 20] = b"\x13BitTorrent protocol";
 
-/// What the first bytes of an incoming connection say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Detected {
-    /// A BitTorrent handshake.
-    Plain,
-    /// Anything else: hand it to a [`Responder`](super::Responder), which tells MSE from noise.
-    Obfuscated,
-    /// Too few bytes to tell. At most 19 are ever needed beyond the first.
-    NeedMore,
-}
-
-/// Looks at the first bytes of an incoming connection, without consuming them.
+/// Tells from the first bytes of an incoming connection how it begins, without consuming them. `None`: too few to tell;
+/// 20 are always enough. What is not BitTorrent at all counts as obfuscated: a [`Responder`](super::Responder) finds out.
 ///
 /// ```
-/// use torrent_wire::mse::{Detected, detect};
+/// use torrent_wire::mse::{Opening, detect};
 ///
-/// assert_eq!(detect(b"\x13BitTorrent"), Detected::NeedMore);
-/// assert_eq!(detect(b"\x13BitTorrent protocol"), Detected::Plain);
-/// assert_eq!(detect(b"\x13BitTornado"), Detected::Obfuscated);
+/// assert_eq!(detect(b"\x13BitTorrent"), None);
+/// assert_eq!(detect(b"\x13BitTorrent protocol"), Some(Opening::Plain));
+/// assert_eq!(detect(b"\x13BitTornado"), Some(Opening::Obfuscated));
 /// ```
 #[must_use]
-pub fn detect(first: &[u8]) -> Detected {
+pub fn detect(first: &[u8]) -> Option<Opening> {
     if first.starts_with(PLAIN) {
-        Detected::Plain
+        Some(Opening::Plain)
     } else if PLAIN.starts_with(first) {
-        Detected::NeedMore
+        None
     } else {
-        Detected::Obfuscated
+        Some(Opening::Obfuscated)
     }
 }

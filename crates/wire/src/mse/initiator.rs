@@ -17,8 +17,8 @@ use super::{
 /// The MSE handshake of the side that dials.
 ///
 /// After [`Self::new`] and after each [`Self::handle_bytes`], send what [`Self::poll_transmit`] gives.
-/// At most 528 bytes are sent, then 1092 and the initial payload. The peer may send 608 bytes, then 526, before it must
-/// have answered rightly.
+/// At most 608 bytes are sent, then 568 and the initial payload. The peer may send 616 bytes before it must have shown
+/// that it knows the secret and the torrent, and 518 more.
 pub struct Initiator {
     info_hash: InfoHash,
     methods: Methods,

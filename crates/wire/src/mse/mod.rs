@@ -3,7 +3,7 @@
 //! exchange without authentication. Whoever knows the info hash can sit in the middle.
 //!
 //! In: the bytes of one stream in chunks of any size, and a seed. Out: bytes to send, then [`Ciphers`] for the payload.
-//! Never: sockets, clocks, randomness of its own, payload buffers. The adaptor for tokio is [`tokio`](self::tokio).
+//! Never: sockets, clocks, randomness of its own, payload buffers. The adaptor for tokio is the module `tokio`.
 //!
 //! ```text
 //!  Initiator (A)                                                       Responder (B)
@@ -51,6 +51,11 @@ mod detect;
 mod dh;
 mod entropy;
 mod error;
+#[cfg(any(fuzzing, test))]
+mod forger;
+#[doc(hidden)]
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod initiator;
 mod intake;
 mod keys;
@@ -58,15 +63,17 @@ mod policy;
 mod rc4;
 mod responder;
 mod skey;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 #[cfg(test)]
 mod tests;
 
 pub use ciphers::{Ciphers, Decryptor, Encryptor};
-pub use detect::{Detected, detect};
+pub use detect::detect;
 pub use error::Error;
 pub use initiator::Initiator;
-pub use policy::{Attempt, Method, Methods, Policy};
+pub use policy::{Method, Methods, Opening, Policy};
 pub use responder::Responder;
 pub use skey::{SkeyHash, SkeyIndex};
 
@@ -78,7 +85,7 @@ pub const MAX_PAD: usize = 512;
 /// Longest initial payload (IA): its length travels in two bytes.
 pub const MAX_INITIAL_PAYLOAD: usize = u16::MAX as usize;
 
-/// The most that one handshake holds on the heap, on either side, beside the initial payload that the caller hands over:
+/// The most that one handshake holds on the heap, on either side, beside the initial payload of an initiator:
 /// two RC4 states of 1 KiB, and the unsent output (a public key and a padding, or two hashes, header and a padding).
 /// Nothing that the peer sends is kept but one field of fixed size, inside the value itself.
 pub const MAX_HANDSHAKE_MEMORY: usize = 4 * 1024;

@@ -31,21 +31,21 @@ pub enum Policy {
 impl Policy {
     /// How to dial a peer: the next one is for when the one before failed before a BitTorrent handshake came back.
     #[must_use]
-    pub const fn attempts(self) -> &'static [Attempt] {
+    pub const fn attempts(self) -> &'static [Opening] {
         match self {
-            Self::Disabled => &[Attempt::Plain],
-            Self::Allowed => &[Attempt::Plain, Attempt::Obfuscated],
-            Self::Preferred => &[Attempt::Obfuscated, Attempt::Plain],
-            Self::Required => &[Attempt::Obfuscated],
+            Self::Disabled => &[Opening::Plain],
+            Self::Allowed => &[Opening::Plain, Opening::Obfuscated],
+            Self::Preferred => &[Opening::Obfuscated, Opening::Plain],
+            Self::Required => &[Opening::Obfuscated],
         }
     }
 
     /// Whether an incoming connection of this kind is welcome.
     #[must_use]
-    pub const fn accepts(self, incoming: Attempt) -> bool {
+    pub const fn accepts(self, incoming: Opening) -> bool {
         match incoming {
-            Attempt::Plain => !matches!(self, Self::Required),
-            Attempt::Obfuscated => !matches!(self, Self::Disabled),
+            Opening::Plain => !matches!(self, Self::Required),
+            Opening::Obfuscated => !matches!(self, Self::Disabled),
         }
     }
 
@@ -61,10 +61,10 @@ impl Policy {
     }
 }
 
-/// One way to begin a connection.
+/// How a connection begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Attempt {
+pub enum Opening {
     /// With the BitTorrent handshake of BEP 3.
     Plain,
     /// With an MSE handshake.
@@ -169,7 +169,7 @@ mod tests {
             for &attempt in policy.attempts() {
                 assert!(policy.accepts(attempt), "{policy:?} {attempt:?}");
             }
-            assert_eq!(policy.methods().is_some(), policy.accepts(Attempt::Obfuscated), "{policy:?}");
+            assert_eq!(policy.methods().is_some(), policy.accepts(Opening::Obfuscated), "{policy:?}");
         }
     }
 }

@@ -3,15 +3,13 @@
 use proptest::prelude::*;
 use torrent_types::InfoHash;
 
-use super::*;
+use super::{
+    forger::{Forger, TORRENT, known},
+    *,
+};
 
-const TORRENT: InfoHash = InfoHash::new(*b"an info hash we have");
 const ALL: [Methods; 4] = [Methods::Plaintext, Methods::Rc4, Methods::PreferPlaintext, Methods::PreferRc4];
 const HELLO: &[u8] = b"\x13BitTorrent protocol and so on";
-
-fn known(skey: &SkeyHash) -> Option<InfoHash> {
-    (*skey == SkeyHash::of(&TORRENT)).then_some(TORRENT)
-}
 
 /// One role, with the bytes that it sends and what comes of those it receives.
 struct Side {
@@ -99,39 +97,28 @@ fn deliver(from: &mut Side, to: &mut Side, chunk: usize) -> Result<Vec<u8>, Erro
     Ok(bytes)
 }
 
-/// A responder's peer that is free to break the rules: it knows the shared secret and writes step 3 by hand.
-struct Forger {
-    secret: dh::SharedSecret,
-    stream: rc4::Rc4,
+/// What a responder says to step 3 with this header.
+fn forged(methods: Methods, info_hash: InfoHash, header: &[u8]) -> Result<Progress, Error> {
+    let (mut responder, forger) = (Responder::new(methods, &[8; 32]), Forger::new());
+    assert!(matches!(responder.handle_bytes(forger.public(), known), Ok(Progress::NeedMore)));
+    let mut sent = Vec::new();
+    responder.poll_transmit(&mut sent);
+    let secret = forger.secret(&sent);
+    assert!(matches!(responder.handle_bytes(&forger::sync_of_initiator(&secret), known), Ok(Progress::NeedMore)));
+    responder.handle_bytes(&forger::request(&secret, &info_hash, header), known)
 }
 
-impl Forger {
-    /// Steps 1 and 2, without paddings of our own.
-    fn meet(responder: &mut Responder) -> Self {
-        let keys = dh::KeyPair::generate(&mut entropy::Entropy::new(&[9; 32]));
-        assert!(matches!(responder.handle_bytes(keys.public(), known), Ok(Progress::NeedMore)));
-        let mut answer = Vec::new();
-        responder.poll_transmit(&mut answer);
-        let theirs = dh::PublicKey::parse(answer.first_chunk().expect("a public key")).unwrap();
-        let secret = keys.agree(&theirs);
-        let stream = keys::initiator_stream(&secret, &TORRENT);
-        Self { secret, stream }
-    }
-
-    fn request(&mut self, skey: [u8; 20], header: &[u8]) -> Vec<u8> {
-        let mut bytes = keys::req1(&self.secret).to_vec();
-        bytes.extend(keys::xor(skey, keys::req3(&self.secret)));
-        let mut header = header.to_vec();
-        self.stream.apply(&mut header);
-        bytes.extend(header);
-        bytes
-    }
+/// What an initiator says to step 4 with this header.
+fn forged_answer(methods: Methods, header: &[u8]) -> Result<Progress, Error> {
+    let mut initiator = Initiator::new(TORRENT, methods, &[8; 32], b"").unwrap();
+    let (mut sent, forger) = (Vec::new(), Forger::new());
+    initiator.poll_transmit(&mut sent);
+    assert!(matches!(initiator.handle_bytes(forger.public()), Ok(Progress::NeedMore)));
+    initiator.handle_bytes(&forger::answer(&forger.secret(&sent), header))
 }
 
-fn forged(methods: Methods, skey: [u8; 20], header: &[u8]) -> Result<Progress, Error> {
-    let mut responder = Responder::new(methods, &[8; 32]);
-    let request = Forger::meet(&mut responder).request(skey, header);
-    responder.handle_bytes(&request, known)
+fn header(vc: u8, methods: u32, pad: u16) -> Vec<u8> {
+    [&[vc; 8][..], &methods.to_be_bytes(), &pad.to_be_bytes()].concat()
 }
 
 #[test]
@@ -221,29 +208,35 @@ fn degenerate_keys_end_the_handshake_of_either_role() {
 
 #[test]
 fn an_unknown_torrent_is_refused() {
-    let stranger = keys::req2(&InfoHash::new([1; 20]));
-    assert_eq!(forged(Methods::Rc4, stranger, &[]).unwrap_err(), Error::UnknownTorrent);
+    assert_eq!(forged(Methods::Rc4, InfoHash::new([1; 20]), &[]).unwrap_err(), Error::UnknownTorrent);
 }
 
 #[test]
 fn broken_requests_are_refused_with_their_reason() {
-    let header = |vc: u8, provide: u32, pad: u16| {
-        let mut bytes = vec![vc; 8];
-        bytes.extend(provide.to_be_bytes());
-        bytes.extend(pad.to_be_bytes());
-        bytes
-    };
-    let ours = keys::req2(&TORRENT);
     for (header, error) in [
         (header(1, 2, 0), Error::WrongVerification),
         (header(0, 0, 0), Error::NoCommonMethod { provided: 0 }),
         (header(0, 1, 0), Error::NoCommonMethod { provided: 1 }),
         (header(0, 2, 513), Error::PadTooLong { length: 513 }),
     ] {
-        assert_eq!(forged(Methods::Rc4, ours, &header).unwrap_err(), error);
+        assert_eq!(forged(Methods::Rc4, TORRENT, &header).unwrap_err(), error);
     }
     let whole = [header(0, 3, 1), vec![0; 3]].concat();
-    assert!(matches!(forged(Methods::Rc4, ours, &whole), Ok(Progress::Done(_))));
+    assert!(matches!(forged(Methods::Rc4, TORRENT, &whole), Ok(Progress::Done(_))));
+}
+
+#[test]
+fn broken_answers_are_refused_with_their_reason() {
+    for (header, error) in [
+        (header(0, 0, 0), Error::NotProvided { selected: 0 }),
+        (header(0, 1, 0), Error::NotProvided { selected: 1 }),
+        (header(0, 3, 0), Error::NotProvided { selected: 3 }),
+        (header(0, 2, 513), Error::PadTooLong { length: 513 }),
+    ] {
+        assert_eq!(forged_answer(Methods::Rc4, &header).unwrap_err(), error);
+    }
+    assert!(matches!(forged_answer(Methods::Rc4, &header(1, 2, 0)), Ok(Progress::NeedMore)), "as good as padding");
+    assert!(matches!(forged_answer(Methods::Rc4, &header(0, 2, 0)), Ok(Progress::Done(_))));
 }
 
 #[test]
@@ -257,6 +250,22 @@ fn noise_never_gets_further_than_the_longest_padding() {
     let mut initiator = Initiator::new(TORRENT, Methods::Rc4, &[1; 32], HELLO).unwrap();
     assert!(matches!(initiator.handle_bytes(&noise[..noise.len() - 1]), Ok(Progress::NeedMore)));
     assert_eq!(initiator.handle_bytes(&[7]).unwrap_err(), Error::SyncNotFound);
+}
+
+#[test]
+fn messages_are_no_longer_than_documented() {
+    for seed in 0..100 {
+        let (mut a, mut b) =
+            (Side::initiator(Methods::PreferRc4, seed, &[]), Side::responder(Methods::PreferRc4, seed + 100));
+        let lengths = [
+            deliver(&mut a, &mut b, usize::MAX).unwrap().len(),
+            deliver(&mut b, &mut a, usize::MAX).unwrap().len(),
+            deliver(&mut a, &mut b, usize::MAX).unwrap().len(),
+            deliver(&mut b, &mut a, usize::MAX).unwrap().len(),
+        ];
+        assert!(lengths.iter().zip([96, 96, 56, 14]).all(|(length, least)| (least..=least + MAX_PAD).contains(length)));
+        assert!(a.end.is_some() && b.end.is_some() && a.sent.is_empty());
+    }
 }
 
 #[test]

@@ -1,0 +1,144 @@
+//! Streams to HTTP trackers: from the right local address, through the proxy, inside TLS.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use hyper_util::rt::TokioIo;
+use socket2::{Domain, Protocol, SockRef, Type};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpSocket, TcpStream, UdpSocket},
+    time::timeout,
+};
+
+use super::{
+    config::Config,
+    proxy::{Kind, Proxy},
+    resolve::{Resolver, check_unresolved},
+};
+use crate::{
+    error::{Error, Refused},
+    url::{Scheme, TrackerUrl},
+};
+
+/// A connection, and what is known of the place where it ends.
+pub(super) struct Dialed {
+    pub(super) stream: TokioIo<Box<dyn Stream>>,
+    /// The address that was connected to; `None` behind a proxy, which does not tell.
+    pub(super) ip: Option<IpAddr>,
+}
+
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+pub(super) struct Dialer {
+    pub(super) config: Config,
+    pub(super) resolver: Resolver,
+    #[cfg(feature = "tls")]
+    tls: tokio_rustls::TlsConnector,
+}
+
+impl Dialer {
+    pub(super) fn new(config: Config) -> Self {
+        Self {
+            resolver: Resolver::new(config.family),
+            #[cfg(feature = "tls")]
+            tls: super::tls::connector(&config.roots),
+            config,
+        }
+    }
+
+    pub(super) async fn dial(&self, url: &TrackerUrl) -> Result<Dialed, Error> {
+        let (stream, ip) = match &self.config.proxy {
+            Some(proxy) => (self.dial_proxy(proxy, url).await?, None),
+            None => {
+                let stream = self.connect_any(&self.resolver.resolve(url).await?).await?;
+                let ip = stream.peer_addr()?.ip();
+                (stream, Some(ip))
+            }
+        };
+        stream.set_nodelay(true)?;
+        let stream: Box<dyn Stream> = match url.scheme() {
+            #[cfg(feature = "tls")]
+            Scheme::Https => Box::new(super::tls::handshake(&self.tls, url.host(), stream).await?),
+            _ => Box::new(stream),
+        };
+        Ok(Dialed { stream: TokioIo::new(stream), ip })
+    }
+
+    /// What can be said against a URL before its name is resolved; all that can be said if the proxy does that.
+    pub(super) fn check(&self, url: &TrackerUrl) -> Result<(), Refused> {
+        match (url.scheme(), &self.config.proxy) {
+            (Scheme::Https, _) if cfg!(not(feature = "tls")) => Err(Refused::TlsDisabled),
+            (_, Some(_)) => check_unresolved(url),
+            (_, None) => Ok(()),
+        }
+    }
+
+    /// Does the proxy want whole URLs in request lines?
+    pub(super) fn absolute_form(&self, url: &TrackerUrl) -> Option<&Proxy> {
+        self.config.proxy.as_ref().filter(|proxy| proxy.kind == Kind::Http && url.scheme() == Scheme::Http)
+    }
+
+    async fn dial_proxy(&self, proxy: &Proxy, url: &TrackerUrl) -> Result<TcpStream, Error> {
+        // The user named the proxy: any address will do.
+        let addresses = tokio::net::lookup_host((proxy.host.as_str(), proxy.port)).await?;
+        let mut stream = self.connect_any(&addresses.collect::<Vec<_>>()).await?;
+        if self.absolute_form(url).is_none() {
+            proxy.tunnel(&mut stream, url.host(), url.port()).await?;
+        }
+        Ok(stream)
+    }
+
+    async fn connect_any(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for &address in addresses {
+            match timeout(CONNECT_TIMEOUT, self.connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(local) = self.config.bind_for(address.ip())? {
+            socket.bind(SocketAddr::new(local, 0))?;
+        }
+        bind_interface(&SockRef::from(&socket), self.config.interface.as_deref())?;
+        socket.connect(address).await
+    }
+
+    /// A socket for UDP trackers of the family of `like`.
+    pub(super) fn datagrams(&self, like: SocketAddr) -> io::Result<UdpSocket> {
+        let any = if like.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
+        let local = self.config.bind_for(like.ip())?.unwrap_or(any);
+        let socket = socket2::Socket::new(Domain::for_address(like), Type::DGRAM, Some(Protocol::UDP))?;
+        if like.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        bind_interface(&SockRef::from(&socket), self.config.interface.as_deref())?;
+        socket.bind(&SocketAddr::new(local, 0).into())?;
+        socket.set_nonblocking(true)?;
+        UdpSocket::from_std(socket.into())
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+fn bind_interface(socket: &SockRef<'_>, name: Option<&str>) -> io::Result<()> {
+    name.map_or(Ok(()), |name| socket.bind_device(Some(name.as_bytes())))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "fuchsia")))]
+fn bind_interface(_socket: &SockRef<'_>, name: Option<&str>) -> io::Result<()> {
+    name.map_or(Ok(()), |_| Err(io::ErrorKind::Unsupported.into()))
+}
+
+/// For one address; the next one wants its chance within the request's time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

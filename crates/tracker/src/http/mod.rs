@@ -1,0 +1,12 @@
+//! HTTP trackers: request targets out, bodies in. BEP 3, 7, 21, 23, 24, 31, 48.
+//! Never: sockets, TLS, redirects, compression (see the driver).
+
+mod answer;
+mod target;
+
+pub use answer::{DEFAULT_INTERVAL, MAX_PEERS, decode_announce, decode_failure, decode_scrape};
+pub(crate) use target::percent;
+pub use target::{announce_target, scrape_target};
+
+/// Most torrents in one scrape over HTTP: as many hashes, three times percent-encoded, as fit a request line of 4 KiB.
+pub const MAX_SCRAPE_HTTP: usize = 50;

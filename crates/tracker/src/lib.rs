@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(test),
+    warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::indexing_slicing)
+)]
+
+mod clock;
+#[cfg(feature = "tokio")]
+mod driver;
+mod error;
+pub mod http;
+mod message;
+mod reach;
+#[cfg(feature = "server")]
+pub mod server;
+mod tiers;
+pub mod udp;
+mod url;
+
+#[cfg(feature = "tokio")]
+pub use driver::{Amounts, Announced, Announcer, Client, Config, Family, Proxy, announce, scrape};
+pub use error::{DecodeError, Error, Failure, MAX_MESSAGE, Refused, Retry, UrlError};
+pub use message::{AnnounceRequest, AnnounceResponse, Event, ScrapeEntry};
+pub use reach::Trust;
+pub use tiers::{Due, MAX_TRACKERS, Reach, Schedule, SkipReason, Skipped, Ticket, Tiers, TrackerState, TrackerStatus};
+pub use url::{MAX_URL, Scheme, TrackerUrl};

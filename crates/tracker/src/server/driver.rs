@@ -1,0 +1,226 @@
+//! The sockets of a tracker: one for datagrams, one listener, one task per connection.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rand::{TryRng as _, rngs::SysRng};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket},
+    sync::Semaphore,
+    task::JoinSet,
+    time::{Instant, interval, timeout, timeout_at},
+};
+
+use super::{http::HttpTracker, shards::Shards, swarms::ServerConfig, udp::UdpTracker};
+
+/// A tracker in this process, over HTTP and UDP on one port. It stops when dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    /// Dropped with the server, and all tasks with it.
+    _tasks: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    shards: Shards,
+    http: AtomicU64,
+    udp: AtomicU64,
+    connections: Arc<Semaphore>,
+}
+
+/// What a tracker has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerStats {
+    /// Requests answered over HTTP.
+    pub http: u64,
+    /// Datagrams answered.
+    pub udp: u64,
+    /// Swarms now.
+    pub swarms: usize,
+    /// Peers now.
+    pub peers: usize,
+}
+
+impl Server {
+    /// Listens on `address`, TCP and UDP. Port 0 finds a free one.
+    ///
+    /// # Errors
+    /// The address cannot be had.
+    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::bind_with(address, ServerConfig::default()).await
+    }
+
+    /// Like [`bind`](Self::bind), with a configuration.
+    ///
+    /// # Errors
+    /// The address cannot be had.
+    pub async fn bind_with(address: impl ToSocketAddrs, config: ServerConfig) -> io::Result<Self> {
+        let (listener, datagrams) = bind_both(address).await?;
+        let address = listener.local_addr()?;
+        let mut seed = [0; 32];
+        SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
+        let connections = Arc::new(Semaphore::new(config.max_connections));
+        let shards = Shards::new(config, now(), seed);
+        let shared = Arc::new(Shared { shards, http: AtomicU64::new(0), udp: AtomicU64::new(0), connections });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve_udp(datagrams, Arc::clone(&shared)));
+        tasks.spawn(serve_http(listener, Arc::clone(&shared)));
+        tasks.spawn(sweep(Arc::clone(&shared)));
+        Ok(Self { address, shared, _tasks: tasks })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its announce URL over HTTP.
+    #[must_use]
+    pub fn http_url(&self) -> String {
+        format!("http://{}/announce", self.reachable())
+    }
+
+    /// Its announce URL over UDP.
+    #[must_use]
+    pub fn udp_url(&self) -> String {
+        format!("udp://{}/announce", self.reachable())
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn stats(&self) -> ServerStats {
+        let (swarms, peers) = self.shared.shards.counts();
+        let (http, udp) = (self.shared.http.load(Ordering::Relaxed), self.shared.udp.load(Ordering::Relaxed));
+        ServerStats { http, udp, swarms, peers }
+    }
+
+    fn reachable(&self) -> SocketAddr {
+        let ip = match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => [127, 0, 0, 1].into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        SocketAddr::new(ip, self.address.port())
+    }
+}
+
+/// The same port twice; with port 0 another one is tried if UDP has it taken.
+async fn bind_both(address: impl ToSocketAddrs) -> io::Result<(TcpListener, UdpSocket)> {
+    let addresses: Vec<_> = tokio::net::lookup_host(address).await?.collect();
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for _ in 0..BIND_ATTEMPTS {
+        let listener = TcpListener::bind(&*addresses).await?;
+        match UdpSocket::bind(listener.local_addr()?).await {
+            Ok(datagrams) => return Ok((listener, datagrams)),
+            Err(error) => last = error,
+        }
+        if addresses.iter().any(|address| address.port() != 0) {
+            break;
+        }
+    }
+    Err(last)
+}
+
+async fn serve_udp(socket: UdpSocket, shared: Arc<Shared>) {
+    let mut tracker = UdpTracker::default();
+    let mut datagram = vec![0; MAX_DATAGRAM];
+    let mut answer = Vec::new();
+    loop {
+        // Errors here are ICMP messages about answers that found nobody.
+        let Ok((length, from)) = socket.recv_from(&mut datagram).await else { continue };
+        answer.clear();
+        let question = datagram.get(..length).unwrap_or_default();
+        if tracker.handle_datagram(now(), from, question, &shared.shards, &mut answer).is_ok() && !answer.is_empty() {
+            shared.udp.fetch_add(1, Ordering::Relaxed);
+            let _ = socket.send_to(&answer, from).await;
+        }
+    }
+}
+
+async fn serve_http(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok(permit) = Arc::clone(&shared.connections).acquire_owned().await else { return };
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, from)) => {
+                let shared = Arc::clone(&shared);
+                connections.spawn(async move {
+                    let _permit = permit;
+                    if let Err(error) = serve_connection(stream, from, &shared).await {
+                        tracing::debug!(peer = %from, %error, "connection ended");
+                    }
+                });
+            }
+            // Out of file descriptors: give the open ones time to finish.
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+async fn serve_connection(mut stream: TcpStream, from: SocketAddr, shared: &Shared) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut tracker = HttpTracker::default();
+    let (mut input, mut output) = (Vec::with_capacity(1024), Vec::new());
+    let mut deadline = idle_deadline();
+    loop {
+        // One deadline for a whole head: a slow drip does not extend it.
+        let length = timeout_at(deadline, stream.read_buf(&mut input)).await??;
+        if length == 0 {
+            return Ok(());
+        }
+        let answer = tracker.handle_bytes(now(), from, &input, &shared.shards, &mut output);
+        input.drain(..answer.consumed.min(input.len()));
+        if !output.is_empty() {
+            shared.http.fetch_add(u64::try_from(answer.answered).unwrap_or_default(), Ordering::Relaxed);
+            timeout(WRITE, stream.write_all(&output)).await??;
+            output.clear();
+        }
+        if answer.close {
+            return stream.shutdown().await;
+        }
+        if answer.consumed > 0 {
+            deadline = idle_deadline();
+        }
+    }
+}
+
+async fn sweep(shared: Arc<Shared>) {
+    let mut ticks = interval(shared.shards.sweep_interval());
+    loop {
+        ticks.tick().await;
+        shared.shards.handle_timeout(now());
+    }
+}
+
+fn idle_deadline() -> Instant {
+    let now = Instant::now();
+    now.checked_add(IDLE).unwrap_or(now)
+}
+
+/// Tokio's clock, so that its paused time is ours.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+/// The largest announce has 98 bytes and its URL data, the largest scrape 1496.
+const MAX_DATAGRAM: usize = 4096;
+
+/// For the next request of a connection to be there.
+const IDLE: Duration = Duration::from_secs(30);
+/// For a client to take its answers.
+const WRITE: Duration = Duration::from_secs(10);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const BIND_ATTEMPTS: usize = 16;

@@ -1,0 +1,18 @@
+//! A tracker in memory: who is in which swarm, told over HTTP and UDP.
+//! `peers` ─ one family of one swarm, packed · `swarms` ─ all swarms, `shards` ─ behind locks · `udp`, `http` ─ bytes in, bytes out · `driver` ─ the sockets.
+
+#[cfg(feature = "tokio")]
+mod driver;
+mod http;
+mod peers;
+mod shards;
+mod siphash;
+mod swarms;
+mod udp;
+
+#[cfg(feature = "tokio")]
+pub use driver::{Server, ServerStats};
+pub use http::{HttpAnswer, HttpTracker, MAX_HEAD};
+pub use shards::Shards;
+pub use swarms::{Announcement, Counts, Full, Peers, ServerConfig, Swarms};
+pub use udp::UdpTracker;

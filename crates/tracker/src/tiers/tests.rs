@@ -1,0 +1,363 @@
+//! Scripts of a torrent's life: what is due, what comes back, what is due then.
+
+use std::{io, time::Duration};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::error::{Failure, Retry};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A clock, and tiers whose hosts have one letter.
+struct Script {
+    tiers: Tiers,
+    now: Instant,
+}
+
+impl Script {
+    fn new(tiers: &[&[&str]], reach: Reach) -> Self {
+        let urls = tiers.iter().map(|tier| tier.iter().map(|host| format!("http://{host}/announce")));
+        #[expect(clippy::disallowed_methods, reason = "a beginning for virtual time")]
+        let now = Instant::now();
+        let mut tiers = Tiers::new(urls, Trust::Torrent, reach, Schedule::default(), 1);
+        tiers.start(now, false);
+        Self { tiers, now }
+    }
+
+    fn due(&mut self) -> Option<(Ticket, String, Option<Event>)> {
+        let due = self.tiers.poll_announce(self.now)?;
+        Some((due.ticket, due.url.host().to_owned(), due.event))
+    }
+
+    /// Answers who is asked next and gives host and event.
+    fn answer(&mut self) -> Option<(String, Option<Event>)> {
+        self.answer_with(&AnnounceResponse { interval: 1800 * SECOND, ..AnnounceResponse::default() })
+    }
+
+    fn answer_with(&mut self, response: &AnnounceResponse) -> Option<(String, Option<Event>)> {
+        let (ticket, host, event) = self.due()?;
+        self.tiers.handle_response(self.now, ticket, response);
+        Some((host, event))
+    }
+
+    fn fail(&mut self) -> Option<(String, Option<Event>)> {
+        self.fail_with(&Error::Io(io::ErrorKind::ConnectionRefused.into()))
+    }
+
+    fn fail_with(&mut self, error: &Error) -> Option<(String, Option<Event>)> {
+        let (ticket, host, event) = self.due()?;
+        self.tiers.handle_failure(self.now, ticket, error);
+        Some((host, event))
+    }
+
+    /// Moves the clock to the next deadline; gives the pause.
+    fn sleep(&mut self) -> Duration {
+        assert!(self.tiers.poll_announce(self.now).is_none(), "something is due already");
+        let wake = self.tiers.poll_timeout().unwrap();
+        let pause = wake - self.now;
+        self.now = wake;
+        pause
+    }
+
+    fn order(&self) -> String {
+        self.tiers.trackers().map(|tracker| tracker.url.host().to_owned()).collect()
+    }
+}
+
+fn hosts(script: &mut Script, step: fn(&mut Script) -> Option<(String, Option<Event>)>) -> String {
+    std::iter::from_fn(|| step(script)).map(|(host, _)| host).collect()
+}
+
+#[test]
+fn bep12_tiers_are_shuffled_but_not_mixed() {
+    let mut firsts = BTreeSet::new();
+    for seed in 0..40 {
+        let tiers = [vec!["http://a/announce", "http://b/announce", "http://c/announce"], vec!["http://d/announce"]];
+        let tiers = Tiers::new(tiers, Trust::Torrent, Reach::FirstAnswer, Schedule::default(), seed);
+        let order: Vec<_> = tiers.trackers().map(|tracker| (tracker.tier, tracker.url.host().to_owned())).collect();
+        assert_eq!(order[3], (1, "d".to_owned()));
+        firsts.insert(order[0].1.clone());
+    }
+    assert_eq!(firsts.len(), 3);
+}
+
+#[test]
+fn bep12_the_next_is_tried_until_one_answers_and_that_one_moves_to_the_front() {
+    let mut script = Script::new(&[&["a", "b", "c"], &["d"]], Reach::FirstAnswer);
+    let order = script.order();
+    let (first, second) = (order[..1].to_owned(), order[1..2].to_owned());
+    assert_eq!(script.fail(), Some((first, Some(Event::Started))));
+    assert_eq!(script.answer(), Some((second, Some(Event::Started))));
+    let swapped: String = [1, 0, 2, 3].map(|at| &order[at..=at]).concat();
+    assert_eq!(script.order(), swapped);
+    // The next announce begins with it; everybody else is only tried if it fails.
+    script.sleep();
+    assert_eq!(hosts(&mut script, Script::fail), swapped);
+}
+
+#[test]
+fn bep12_backups_are_used_and_the_first_tier_is_tried_first_again() {
+    let mut script = Script::new(&[&["a"], &["b"], &["c"]], Reach::FirstAnswer);
+    assert_eq!((script.fail().unwrap().0, script.answer().unwrap().0), ("a".into(), "b".into()));
+    assert_eq!(script.order(), "abc");
+    script.sleep();
+    assert_eq!(script.answer(), Some(("a".into(), Some(Event::Started))));
+    script.sleep();
+    assert_eq!(script.answer(), Some(("a".into(), None)));
+}
+
+#[test]
+fn all_tiers_and_all_trackers_can_be_asked() {
+    let mut script = Script::new(&[&["a", "b"], &["c"]], Reach::AllTiers);
+    assert_eq!(hosts(&mut script, Script::answer).len(), 2);
+    let mut script = Script::new(&[&["a", "b"], &["c"]], Reach::AllTrackers);
+    assert_eq!(hosts(&mut script, Script::answer).len(), 3);
+    // Each is on its own schedule and fails alone.
+    script.sleep();
+    assert_eq!(hosts(&mut script, Script::fail).len(), 1);
+}
+
+#[test]
+fn only_one_of_a_group_is_asked_at_a_time() {
+    let mut script = Script::new(&[&["a", "b"]], Reach::FirstAnswer);
+    let (ticket, ..) = script.due().unwrap();
+    assert!(script.due().is_none());
+    script.tiers.handle_failure(script.now, ticket, &Error::TimedOut);
+    assert!(script.due().is_some());
+    // A ticket counts once.
+    script.tiers.handle_response(script.now, ticket, &AnnounceResponse::default());
+    assert!(script.due().is_none());
+}
+
+#[test]
+fn failed_rounds_are_further_and_further_apart() {
+    let mut script = Script::new(&[&["a"], &["b"]], Reach::FirstAnswer);
+    let mut pauses = Vec::new();
+    for _ in 0..20 {
+        assert_eq!(hosts(&mut script, Script::fail), "ab");
+        pauses.push(script.sleep().as_secs_f64());
+    }
+    assert_eq!(pauses[..4], [17.5, 55.0, 117.5, 205.0]);
+    assert_eq!(pauses[19], 3600.0);
+    // One answer, and failures count from the beginning again.
+    script.answer();
+    script.sleep();
+    assert_eq!(hosts(&mut script, Script::fail), "ab");
+    assert_eq!(script.sleep().as_secs_f64(), 17.5);
+}
+
+#[test]
+fn intervals_are_respected_and_spread() {
+    let mut script = Script::new(&[&["a"]], Reach::FirstAnswer);
+    let response = |interval, min| AnnounceResponse {
+        interval: SECOND * interval,
+        min_interval: Some(SECOND * min),
+        ..AnnounceResponse::default()
+    };
+    for (interval, min, expected) in [(900, 0, 900), (0, 0, 60), (100, 400, 400), (u32::MAX, 0, 86400)] {
+        script.answer_with(&response(interval, min));
+        let pause = script.sleep();
+        assert!(pause >= SECOND * expected && pause < SECOND * (expected + expected / 20 + 1), "{interval}: {pause:?}");
+    }
+}
+
+#[test]
+fn announce_now_waits_for_the_minimum_interval_and_not_longer() {
+    let mut script = Script::new(&[&["a"]], Reach::FirstAnswer);
+    let response =
+        AnnounceResponse { interval: 1800 * SECOND, min_interval: Some(300 * SECOND), ..AnnounceResponse::default() };
+    script.answer_with(&response);
+    script.now += 100 * SECOND;
+    script.tiers.announce_now(script.now);
+    assert_eq!(script.sleep(), 200 * SECOND);
+    script.answer_with(&response);
+    script.now += 1000 * SECOND;
+    script.tiers.announce_now(script.now);
+    assert!(script.answer().is_some());
+    // While everything fails, it does not shorten the pause.
+    script.sleep();
+    script.fail();
+    script.tiers.announce_now(script.now);
+    assert_eq!(script.sleep().as_secs_f64(), 17.5);
+}
+
+#[test]
+fn completed_is_said_exactly_once() {
+    let mut script = Script::new(&[&["a"], &["b"]], Reach::FirstAnswer);
+    assert_eq!(script.answer(), Some(("a".into(), Some(Event::Started))));
+    script.tiers.complete(script.now);
+    script.tiers.complete(script.now);
+    // If the first cannot be told, the second is, and nobody later.
+    assert_eq!(script.fail(), Some(("a".into(), Some(Event::Completed))));
+    assert_eq!(script.answer(), Some(("b".into(), Some(Event::Completed))));
+    for _ in 0..3 {
+        script.sleep();
+        assert_eq!(script.answer(), Some(("a".into(), None)));
+        script.tiers.complete(script.now);
+    }
+}
+
+#[test]
+fn completed_while_started_is_under_way_follows_it() {
+    let mut script = Script::new(&[&["a"]], Reach::FirstAnswer);
+    let (ticket, _, event) = script.due().unwrap();
+    assert_eq!(event, Some(Event::Started));
+    script.tiers.complete(script.now);
+    script.tiers.handle_response(script.now, ticket, &AnnounceResponse::default());
+    assert_eq!(script.answer(), Some(("a".into(), Some(Event::Completed))));
+    script.sleep();
+    assert_eq!(script.answer(), Some(("a".into(), None)));
+}
+
+#[test]
+fn a_seed_never_says_completed() {
+    let mut script = Script::new(&[&["a"]], Reach::FirstAnswer);
+    script.tiers.start(script.now, true);
+    assert_eq!(script.answer(), Some(("a".into(), Some(Event::Started))));
+    script.tiers.complete(script.now);
+    assert_eq!(script.due(), None);
+    script.sleep();
+    assert_eq!(script.answer(), Some(("a".into(), None)));
+}
+
+#[test]
+fn stopped_is_said_once_to_everybody_who_may_know_us() {
+    let mut script = Script::new(&[&["a"], &["b"], &["c"]], Reach::FirstAnswer);
+    script.fail();
+    script.answer();
+    script.sleep();
+    // Being asked just now: may have counted us although no answer has come yet.
+    let (late, host, _) = script.due().unwrap();
+    assert_eq!(host, "a");
+    assert!(!script.tiers.is_stopped());
+    script.tiers.stop(script.now);
+    assert!(!script.tiers.is_stopped());
+    assert_eq!(script.answer(), Some(("a".into(), Some(Event::Stopped))));
+    assert_eq!(script.fail(), Some(("b".into(), Some(Event::Stopped))));
+    assert_eq!(script.due(), None);
+    assert!(script.tiers.is_stopped());
+    script.tiers.handle_response(script.now, late, &AnnounceResponse::default());
+    assert_eq!((script.due(), script.tiers.poll_timeout()), (None, None));
+    // And it can begin again.
+    script.tiers.start(script.now, true);
+    assert_eq!(script.answer(), Some(("a".into(), Some(Event::Started))));
+}
+
+#[test]
+fn who_was_never_reached_is_not_told_that_we_leave() {
+    let mut script = Script::new(&[&["a"]], Reach::FirstAnswer);
+    script.fail();
+    script.tiers.stop(script.now);
+    assert!(script.tiers.is_stopped());
+    assert_eq!(script.due(), None);
+}
+
+#[test]
+fn bep31_retry_in_is_respected() {
+    let refuse = |retry| Error::Failure(Failure::new(b"no", retry));
+    let mut script = Script::new(&[&["a"], &["b"]], Reach::FirstAnswer);
+    script.fail_with(&refuse(Some(Retry::After(7200 * SECOND))));
+    script.answer();
+    // Half an hour later it is not tried, after two hours it is.
+    let start = script.now;
+    script.sleep();
+    while script.now < start + 7000 * SECOND {
+        assert_eq!(script.answer().unwrap().0, "b");
+        script.sleep();
+    }
+    assert_eq!(script.fail_with(&refuse(Some(Retry::Never))).unwrap().0, "a");
+    for _ in 0..50 {
+        assert_eq!(script.answer().unwrap().0, "b");
+        script.sleep();
+    }
+    script.fail_with(&refuse(Some(Retry::Never)));
+    assert_eq!((script.due(), script.tiers.poll_timeout()), (None, None));
+    assert!(script.tiers.trackers().all(|tracker| tracker.state == TrackerState::Disabled));
+}
+
+#[test]
+fn bep21_partial_seeds_say_so_with_every_announce() {
+    let mut script = Script::new(&[&["a"]], Reach::FirstAnswer);
+    script.tiers.pause(true);
+    assert_eq!(script.answer().unwrap().1, Some(Event::Started));
+    for _ in 0..2 {
+        script.sleep();
+        assert_eq!(script.answer().unwrap().1, Some(Event::Paused));
+    }
+    script.tiers.pause(false);
+    script.sleep();
+    assert_eq!(script.answer().unwrap().1, None);
+}
+
+#[test]
+fn the_tracker_id_is_repeated_to_the_tracker_that_gave_it() {
+    let mut script = Script::new(&[&["a"], &["b"]], Reach::AllTrackers);
+    let id = Some(b"me".to_vec());
+    script.answer_with(&AnnounceResponse { tracker_id: id.clone(), ..AnnounceResponse::default() });
+    script.answer();
+    script.now += 86400 * SECOND;
+    let due: Vec<_> = std::iter::from_fn(|| script.tiers.poll_announce(script.now)).collect();
+    assert_eq!(due.iter().map(|due| due.tracker_id.clone()).collect::<Vec<_>>(), [id, None]);
+}
+
+#[test]
+fn bad_urls_duplicates_and_floods_are_skipped_with_the_reason() {
+    let many = (0..MAX_TRACKERS + 5).map(|n| format!("http://h{n}/announce"));
+    let tiers = [vec!["wss://x/".to_owned(), "http://h1/announce".to_owned()], many.collect(), Vec::new()];
+    let mut tiers = Tiers::new(tiers, Trust::Torrent, Reach::FirstAnswer, Schedule::default(), 1);
+    let reasons: Vec<_> = tiers.skipped().iter().map(|skipped| skipped.reason).collect();
+    assert_eq!(reasons[..2], [SkipReason::Url(UrlError::Scheme), SkipReason::Duplicate]);
+    assert!(reasons[2..].iter().all(|&reason| reason == SkipReason::TooMany));
+    assert_eq!(tiers.trackers().count(), MAX_TRACKERS);
+    #[expect(clippy::disallowed_methods, reason = "a beginning for virtual time")]
+    let now = Instant::now();
+    assert_eq!(tiers.add(now, "http://new/announce", Trust::User), Err(SkipReason::TooMany));
+}
+
+#[test]
+fn without_trackers_nothing_is_due() {
+    let mut script = Script::new(&[], Reach::FirstAnswer);
+    assert_eq!((script.due(), script.tiers.poll_timeout()), (None, None));
+    script.tiers.add(script.now, "udp://late:1", Trust::User).unwrap();
+    assert_eq!(script.answer(), Some(("late".into(), Some(Event::Started))));
+    script.tiers.stop(script.now);
+    script.answer();
+    assert!(script.tiers.is_stopped());
+}
+
+proptest! {
+    /// Whatever happens: somebody is being asked, or there is a time at which somebody will be, and `completed` is acknowledged
+    /// at most once.
+    #[test]
+    fn a_running_torrent_never_falls_silent(reach in 0u8..3, ops in proptest::collection::vec(0u8..7, 0..200)) {
+        let reach = [Reach::FirstAnswer, Reach::AllTiers, Reach::AllTrackers][usize::from(reach)];
+        let mut script = Script::new(&[&["a", "b"], &["c"]], reach);
+        let groups = script.tiers.groups.len();
+        let (mut asked, mut completed) = (Vec::new(), 0);
+        for op in ops {
+            while let Some(due) = script.due() {
+                asked.push(due);
+            }
+            match op {
+                0 | 1 if !asked.is_empty() => {
+                    let (ticket, _, event) = asked.remove(0);
+                    completed += usize::from(event == Some(Event::Completed));
+                    script.tiers.handle_response(script.now, ticket, &AnnounceResponse::default());
+                }
+                2 | 3 if !asked.is_empty() => {
+                    script.tiers.handle_failure(script.now, asked.remove(0).0, &Error::TimedOut);
+                }
+                4 => script.tiers.complete(script.now),
+                5 => script.tiers.announce_now(script.now),
+                _ => if let Some(at) = script.tiers.poll_timeout() { script.now = script.now.max(at) },
+            }
+            while let Some(due) = script.due() {
+                asked.push(due);
+            }
+            prop_assert!(!asked.is_empty() || script.tiers.poll_timeout().is_some());
+            prop_assert!(asked.len() <= groups);
+            prop_assert!(completed <= groups);
+        }
+    }
+}

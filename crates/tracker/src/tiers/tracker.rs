@@ -1,0 +1,239 @@
+//! One tracker of a torrent: what it was told, what it said, when it may be asked again.
+
+use std::time::{Duration, Instant};
+
+use rand::{RngExt as _, rngs::StdRng};
+
+use super::group::Schedule;
+use crate::{
+    clock::after,
+    error::{Error, Retry},
+    message::{AnnounceResponse, Event},
+    url::TrackerUrl,
+};
+
+pub(super) struct Tracker {
+    pub(super) url: TrackerUrl,
+    /// `tracker id` of its last answer that had one.
+    pub(super) id: Option<Vec<u8>>,
+    asked: Option<Asked>,
+    standing: Standing,
+    failures: u32,
+    /// BEP 31.
+    retry: Option<When>,
+    min_at: Option<Instant>,
+    next_at: Option<Instant>,
+    last: Option<Result<AnnounceResponse, String>>,
+}
+
+#[derive(Clone, Copy)]
+struct Asked {
+    serial: u64,
+    event: Option<Event>,
+}
+
+/// Does the tracker count us as a peer?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Unknown,
+    /// It answered an announce of this session.
+    Known,
+    /// It is to be told that we leave.
+    Farewell,
+}
+
+#[derive(Clone, Copy)]
+enum When {
+    At(Instant),
+    Never,
+}
+
+/// What is known of one tracker, for people to look at.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TrackerStatus<'a> {
+    /// Which.
+    pub url: &'a TrackerUrl,
+    /// Counted from 0.
+    pub tier: usize,
+    /// What it is doing.
+    pub state: TrackerState,
+    /// Failures in a row.
+    pub failures: u32,
+    /// The next regular announce, if one is planned.
+    pub next_announce: Option<Instant>,
+    /// Its last answer.
+    pub last_response: Option<&'a AnnounceResponse>,
+    /// Why there was none, if the last announce failed.
+    pub last_error: Option<&'a str>,
+}
+
+/// What a tracker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrackerState {
+    /// It will not be asked any more: BEP 31 says `never`.
+    Disabled,
+    /// Not asked yet, or only a backup.
+    Idle,
+    /// It answered last time.
+    Working,
+    /// It failed last time.
+    Failing,
+    /// An announce is under way.
+    Announcing,
+}
+
+impl Tracker {
+    pub(super) fn new(url: TrackerUrl) -> Self {
+        Self {
+            url,
+            id: None,
+            asked: None,
+            standing: Standing::Unknown,
+            failures: 0,
+            retry: None,
+            min_at: None,
+            next_at: None,
+            last: None,
+        }
+    }
+
+    pub(super) fn forget_session(&mut self) {
+        self.asked = None;
+        self.standing = Standing::Unknown;
+        self.failures = 0;
+        self.next_at = None;
+    }
+
+    pub(super) fn knows_us(&self) -> bool {
+        self.standing == Standing::Known
+    }
+
+    /// From when on it may be asked at all; `None` is never.
+    pub(super) fn usable_from(&self, now: Instant) -> Option<Instant> {
+        match self.retry {
+            None => Some(now),
+            Some(When::At(at)) => Some(at.max(now)),
+            Some(When::Never) => None,
+        }
+    }
+
+    /// From when on it may be asked out of turn.
+    pub(super) fn min_at(&self) -> Option<Instant> {
+        self.min_at
+    }
+
+    pub(super) fn ask(&mut self, serial: u64, event: Option<Event>) {
+        self.asked = Some(Asked { serial, event });
+        if event == Some(Event::Stopped) {
+            self.standing = Standing::Unknown;
+        }
+    }
+
+    /// The event that was answered, if the ticket is current.
+    #[expect(clippy::option_option, reason = "an answer to an announce without event is still an answer")]
+    fn settle(&mut self, serial: u64) -> Option<Option<Event>> {
+        let asked = self.asked.take_if(|asked| asked.serial == serial)?;
+        Some(asked.event)
+    }
+
+    #[expect(clippy::option_option, reason = "see settle")]
+    pub(super) fn answered(
+        &mut self,
+        now: Instant,
+        serial: u64,
+        response: &AnnounceResponse,
+        schedule: &Schedule,
+    ) -> Option<Option<Event>> {
+        let event = self.settle(serial)?;
+        if event != Some(Event::Stopped) && self.standing == Standing::Unknown {
+            self.standing = Standing::Known;
+        }
+        if response.tracker_id.is_some() {
+            self.id.clone_from(&response.tracker_id);
+        }
+        self.failures = 0;
+        self.retry = None;
+        let min_interval = response.min_interval.unwrap_or_default().clamp(schedule.min_interval, MAX_INTERVAL);
+        self.min_at = Some(after(now, min_interval));
+        self.last = Some(Ok(without_peers(response)));
+        Some(event)
+    }
+
+    /// Later by up to a twentieth, so that 10,000 torrents that were added together drift apart.
+    pub(super) fn next_announce(
+        &mut self,
+        now: Instant,
+        response: &AnnounceResponse,
+        schedule: &Schedule,
+        rng: &mut StdRng,
+    ) -> Instant {
+        let floor = schedule.min_interval.max(response.min_interval.unwrap_or_default()).min(MAX_INTERVAL);
+        let interval = response.interval.clamp(floor, MAX_INTERVAL);
+        let spread = interval.mul_f64(rng.random_range(0.0..0.05));
+        let next = after(now, interval.saturating_add(spread));
+        self.next_at = Some(next);
+        next
+    }
+
+    pub(super) fn failed(&mut self, now: Instant, serial: u64, error: &Error) -> Option<()> {
+        self.settle(serial)?;
+        self.failures = self.failures.saturating_add(1);
+        self.next_at = None;
+        self.retry = error.retry().map(|retry| match retry {
+            Retry::After(delay) => When::At(after(now, delay.min(MAX_INTERVAL))),
+            Retry::Never => When::Never,
+        });
+        self.last = Some(Err(error.to_string()));
+        Some(())
+    }
+
+    /// Who knows us, or may have heard of us just now, is told.
+    pub(super) fn leave(&mut self) {
+        if self.standing == Standing::Known || self.asked.is_some() {
+            self.standing = Standing::Farewell;
+        }
+        self.asked = None;
+        self.next_at = None;
+    }
+
+    pub(super) fn wants_farewell(&self) -> bool {
+        self.standing == Standing::Farewell
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.standing != Standing::Farewell && self.asked.is_none()
+    }
+
+    pub(super) fn status(&self, tier: usize) -> TrackerStatus<'_> {
+        TrackerStatus {
+            url: &self.url,
+            tier,
+            state: match (self.asked, self.retry, &self.last) {
+                (Some(_), ..) => TrackerState::Announcing,
+                (None, Some(When::Never), _) => TrackerState::Disabled,
+                (None, _, None) => TrackerState::Idle,
+                (None, _, Some(Ok(_))) => TrackerState::Working,
+                (None, _, Some(Err(_))) => TrackerState::Failing,
+            },
+            failures: self.failures,
+            next_announce: self.next_at,
+            last_response: self.last.as_ref().and_then(|last| last.as_ref().ok()),
+            last_error: self.last.as_ref().and_then(|last| last.as_ref().err()).map(String::as_str),
+        }
+    }
+}
+
+/// The peers are the caller's; a copy of them here would be one too many.
+fn without_peers(response: &AnnounceResponse) -> AnnounceResponse {
+    AnnounceResponse {
+        peers: Vec::new(),
+        tracker_id: response.tracker_id.clone(),
+        warning: response.warning.clone(),
+        ..*response
+    }
+}
+
+/// Longer pauses than a day are not believed.
+const MAX_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);

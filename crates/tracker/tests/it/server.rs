@@ -1,0 +1,93 @@
+//! Our client against our server, over loopback.
+
+use torrent_tracker::{
+    AnnounceRequest, AnnounceResponse, Client, Config, Error, Event, TrackerUrl, announce, scrape, server::Server,
+};
+use torrent_types::InfoHash;
+
+const HASH: [u8; 20] = *b"\x00\xff%&=+ ?#/aZ09-._~\n\r";
+
+fn request(port: u16, left: u64) -> AnnounceRequest {
+    let mut request = AnnounceRequest::new(HASH.into(), [b'p'; 20].into(), port);
+    request.left = left;
+    request
+}
+
+async fn urls(address: &str) -> (Server, [TrackerUrl; 2]) {
+    let server = Server::bind(address).await.unwrap();
+    let urls = [server.http_url().parse().unwrap(), server.udp_url().parse().unwrap()];
+    (server, urls)
+}
+
+#[tokio::test]
+async fn peers_meet_over_http_and_udp() {
+    let (server, [http, udp]) = urls("127.0.0.1:0").await;
+    let client = Client::new(Config::default());
+    let first = client.announce(&http, &request(1, 0)).await.unwrap();
+    assert_eq!((first.peers.len(), first.seeders, first.leechers), (0, Some(1), Some(0)));
+    assert_eq!(first.external_ip, Some([127, 0, 0, 1].into()));
+
+    for (url, port) in [(&udp, 2), (&http, 3)] {
+        let answer: AnnounceResponse = client.announce(url, &request(port, 9)).await.unwrap();
+        assert!(answer.peers.contains(&"127.0.0.1:1".parse().unwrap()), "{answer:?}");
+        assert_eq!(answer.interval.as_secs(), 1800);
+        assert_eq!(answer.peers.len(), usize::from(port) - 1);
+    }
+    let stats = server.stats();
+    assert_eq!((stats.swarms, stats.peers), (1, 3));
+}
+
+#[tokio::test]
+async fn stopped_peers_are_gone_and_completed_is_counted() {
+    let (_server, urls) = urls("127.0.0.1:0").await;
+    let client = Client::new(Config::default());
+    for url in &urls {
+        let before = client.scrape(url, &[HASH.into()]).await.unwrap()[0].map_or(0, |entry| entry.downloaded);
+        let mut peer = request(7, 9);
+        peer.event = Some(Event::Started);
+        client.announce(url, &peer).await.unwrap();
+        (peer.left, peer.event) = (0, Some(Event::Completed));
+        client.announce(url, &peer).await.unwrap();
+        let entry = client.scrape(url, &[HASH.into()]).await.unwrap()[0].unwrap();
+        assert_eq!((entry.seeders, entry.leechers, entry.downloaded), (1, 0, before + 1));
+        peer.event = Some(Event::Stopped);
+        let answer = client.announce(url, &peer).await.unwrap();
+        assert_eq!((answer.peers.len(), answer.seeders), (0, Some(0)));
+    }
+}
+
+#[tokio::test]
+async fn scrapes_of_many_torrents_are_split() {
+    let (server, urls) = urls("127.0.0.1:0").await;
+    announce(&server.udp_url(), &request(1, 0)).await.unwrap();
+    let mut hashes: Vec<InfoHash> = (0..200).map(|n| [n; 20].into()).collect();
+    hashes[150] = HASH.into();
+    for url in &urls {
+        let entries = scrape(&url.to_string(), &hashes).await.unwrap();
+        assert_eq!(entries.len(), 200);
+        assert_eq!(entries[150].unwrap().seeders, 1);
+        assert_eq!(entries[0].unwrap_or_default().seeders, 0);
+    }
+}
+
+#[tokio::test]
+async fn ipv6_peers_come_in_their_own_format() {
+    let Ok(server) = Server::bind("[::1]:0").await else { return println!("skipped: no IPv6 here") };
+    for (url, port) in [(server.http_url(), 1), (server.udp_url(), 2), (server.http_url(), 3)] {
+        let answer = announce(&url, &request(port, 9)).await.unwrap();
+        assert_eq!(answer.peers.len(), usize::from(port) - 1);
+        assert!(answer.peers.iter().all(|peer| peer.is_ipv6()));
+    }
+}
+
+#[tokio::test]
+async fn the_server_says_why_it_refuses() {
+    let (server, _) = urls("127.0.0.1:0").await;
+    let url = format!("{}?info_hash=short", server.http_url());
+    match announce(&url, &request(1, 0)).await {
+        Err(Error::Failure(failure)) => assert!(failure.reason.contains("info_hash"), "{failure}"),
+        other => panic!("{other:?}"),
+    }
+    let url = server.http_url().replace("/announce", "/nothing/here");
+    assert!(matches!(announce(&url, &request(1, 0)).await, Err(Error::Status(404))));
+}

@@ -1,0 +1,370 @@
+//! MSE over any tokio stream: drives the handshakes to their end, and a stream that encrypts and decrypts.
+//! Never: dialling, listening, or a decision of the policy.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use ::tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    time::{Instant, timeout_at},
+};
+use torrent_types::InfoHash;
+
+use super::{Ciphers, Error, Initiator, Method, Opening, Progress, Responder, SkeyHash, detect as detect_bytes};
+
+/// How much is read at once during a handshake: more than both of its messages.
+const READ_LENGTH: usize = 2 * 1024;
+
+/// How much is encrypted ahead of what the stream below has taken.
+const OUTBOX_LENGTH: usize = 16 * 1024;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// The peer hung up. Many do so who know no MSE.
+    #[error("the peer closed the connection during the handshake")]
+    Closed,
+    /// The handshake failed.
+    #[error(transparent)]
+    Handshake(#[from] Error),
+    /// The stream below failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The deadline passed.
+    #[error("the handshake took too long")]
+    TimedOut,
+}
+
+/// Dials: carries `handshake` to its end over `stream`.
+///
+/// # Errors
+///
+/// The stream is dropped; see [`Policy::attempts`](super::Policy::attempts) for what to try next.
+pub async fn connect<S>(stream: S, mut handshake: Initiator, deadline: Instant) -> Result<MseStream<S>, HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let step = |received: &[u8], out: &mut Vec<u8>| {
+        let progress = handshake.handle_bytes(received);
+        handshake.poll_transmit(out);
+        progress
+    };
+    let (_, stream) = within(deadline, converse(stream, Vec::new(), step)).await?;
+    Ok(stream)
+}
+
+/// Is dialled: carries `handshake` to its end over `stream`. `received` are the bytes that [`detect`] has read already.
+///
+/// # Errors
+///
+/// The stream is dropped.
+pub async fn accept<S>(
+    stream: S,
+    received: Vec<u8>,
+    mut handshake: Responder,
+    lookup: impl Fn(&SkeyHash) -> Option<InfoHash>,
+    deadline: Instant,
+) -> Result<(InfoHash, MseStream<S>), HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let step = |received: &[u8], out: &mut Vec<u8>| {
+        let progress = handshake.handle_bytes(received, &lookup);
+        handshake.poll_transmit(out);
+        progress
+    };
+    within(deadline, converse(stream, received, step)).await
+}
+
+/// Reads the first bytes of an incoming connection, up to where it is clear how it begins. Hand them to [`accept`], or to
+/// [`MseStream::plain`].
+///
+/// # Errors
+///
+/// [`HandshakeError::Closed`], [`HandshakeError::Io`] or [`HandshakeError::TimedOut`].
+pub async fn detect<S>(stream: &mut S, deadline: Instant) -> Result<(Opening, Vec<u8>), HandshakeError>
+where
+    S: AsyncRead + Unpin,
+{
+    within(deadline, async {
+        let mut received = Vec::with_capacity(READ_LENGTH);
+        loop {
+            if stream.read_buf(&mut received).await? == 0 {
+                return Err(HandshakeError::Closed);
+            }
+            if let Some(opening) = detect_bytes(&received) {
+                return Ok((opening, received));
+            }
+        }
+    })
+    .await
+}
+
+async fn within<T>(
+    deadline: Instant,
+    handshake: impl Future<Output = Result<T, HandshakeError>>,
+) -> Result<T, HandshakeError> {
+    timeout_at(deadline, handshake).await.map_err(|_| HandshakeError::TimedOut)?
+}
+
+/// Writes and reads at the same time: both sides may have more padding to send than the pipe between them holds.
+async fn converse<S>(
+    stream: S,
+    mut received: Vec<u8>,
+    mut step: impl FnMut(&[u8], &mut Vec<u8>) -> Result<Progress, Error>,
+) -> Result<(InfoHash, MseStream<S>), HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut stream = MseStream::plain(stream, Vec::new());
+    let mut chunk = [0; READ_LENGTH];
+    loop {
+        if let Progress::Done(mut done) = step(&received, &mut stream.outbox.bytes)? {
+            stream.flush().await?;
+            received.drain(..done.consumed);
+            done.ciphers.decrypt(&mut received);
+            stream.ciphers = done.ciphers;
+            stream.unread.bytes = received;
+            return Ok((done.info_hash, stream));
+        }
+        let mut buffer = ReadBuf::new(&mut chunk);
+        poll_fn(|cx| {
+            if let Poll::Ready(Err(error)) = Pin::new(&mut stream).poll_flush(cx) {
+                return Poll::Ready(Err(error));
+            }
+            Pin::new(&mut stream.stream).poll_read(cx, &mut buffer)
+        })
+        .await?;
+        received = buffer.filled().to_vec();
+        if received.is_empty() {
+            return Err(HandshakeError::Closed);
+        }
+    }
+}
+
+/// A stream that decrypts what is read and encrypts what is written, or neither if plaintext was agreed on.
+///
+/// Reading works in the reader's buffer. Writing copies, 16 KiB at most, as the writer's bytes are not ours to change;
+/// whoever owns its buffers takes the stream apart with [`Self::into_parts`] and encrypts in place.
+#[derive(Debug)]
+pub struct MseStream<S> {
+    stream: S,
+    ciphers: Ciphers,
+    /// Payload that came with the handshake, decrypted.
+    unread: Remainder,
+    /// Encrypted, but not yet taken by the stream below.
+    outbox: Remainder,
+}
+
+/// Bytes of which some are done with.
+#[derive(Debug, Default)]
+struct Remainder {
+    bytes: Vec<u8>,
+    done: usize,
+}
+
+impl<S> MseStream<S> {
+    /// A connection without MSE, as the same type. `unread` are the bytes that [`detect`] has read.
+    pub fn plain(stream: S, unread: Vec<u8>) -> Self {
+        Self::new(stream, Ciphers::plain(), unread)
+    }
+
+    fn new(stream: S, ciphers: Ciphers, unread: Vec<u8>) -> Self {
+        Self { stream, ciphers, unread: Remainder { bytes: unread, done: 0 }, outbox: Remainder::default() }
+    }
+
+    /// What was agreed on.
+    pub const fn method(&self) -> Method {
+        self.ciphers.method()
+    }
+
+    /// The stream below.
+    pub const fn as_inner(&self) -> &S {
+        &self.stream
+    }
+
+    /// The stream below, the ciphers, and the payload that has been received and decrypted but not read.
+    /// Flush before, if anything has been written.
+    pub fn into_parts(self) -> (S, Ciphers, Vec<u8>) {
+        let Remainder { mut bytes, done } = self.unread;
+        bytes.drain(..done);
+        (self.stream, self.ciphers, bytes)
+    }
+}
+
+impl Remainder {
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(self.done..).unwrap_or_default()
+    }
+
+    /// Frees the memory with the last byte.
+    fn consume(&mut self, count: usize) {
+        self.done = self.done.saturating_add(count);
+        if self.done >= self.bytes.len() {
+            *self = Self::default();
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> MseStream<S> {
+    fn poll_outbox(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outbox.as_slice().is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, self.outbox.as_slice()))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.outbox.consume(count),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for MseStream<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let unread = this.unread.as_slice();
+        if let Some(part) = unread.get(..unread.len().min(buf.remaining())).filter(|part| !part.is_empty()) {
+            buf.put_slice(part);
+            let count = part.len();
+            this.unread.consume(count);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        this.ciphers.decrypt(buf.filled_mut().get_mut(before..).unwrap_or_default());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for MseStream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        ready!(this.poll_outbox(cx))?;
+        if this.ciphers.method() == Method::Plaintext {
+            return Pin::new(&mut this.stream).poll_write(cx, buf);
+        }
+        let part = buf.get(..buf.len().min(OUTBOX_LENGTH)).unwrap_or_default();
+        let mut bytes = part.to_vec();
+        this.ciphers.encrypt(&mut bytes);
+        this.outbox = Remainder { bytes, done: 0 };
+        // The bytes are taken whether the stream below has room or not; its error would come up again at the next call.
+        let _: Poll<io::Result<()>> = this.poll_outbox(cx);
+        Poll::Ready(Ok(part.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_outbox(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_outbox(cx))?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ::tokio::io::{DuplexStream, duplex};
+
+    use super::*;
+    use crate::mse::{Methods, SkeyIndex};
+
+    const TORRENT: InfoHash = InfoHash::new([7; 20]);
+
+    fn deadline() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
+    fn initiator(methods: Methods) -> Initiator {
+        Initiator::new(TORRENT, methods, &[1; 32], b"hello").unwrap()
+    }
+
+    async fn pair(ours: Methods, theirs: Methods, buffer: usize) -> [MseStream<DuplexStream>; 2] {
+        let (a, mut b) = duplex(buffer);
+        let skeys: SkeyIndex = [TORRENT].into_iter().collect();
+        let accepted = async {
+            let (opening, received) = detect(&mut b, deadline()).await?;
+            assert_eq!(opening, Opening::Obfuscated);
+            accept(b, received, Responder::new(theirs, &[2; 32]), |skey| skeys.lookup(skey), deadline()).await
+        };
+        let (a, b) = ::tokio::join!(connect(a, initiator(ours), deadline()), accepted);
+        let (info_hash, b) = b.unwrap();
+        assert_eq!(info_hash, TORRENT);
+        [a.unwrap(), b]
+    }
+
+    #[::tokio::test]
+    async fn payload_passes_in_both_directions_through_a_narrow_pipe() {
+        for methods in [Methods::Plaintext, Methods::Rc4] {
+            let [mut a, mut b] = pair(methods, methods, 100).await;
+            let sent: Vec<u8> = (0..=u8::MAX).cycle().take(100_000).collect();
+            let (mut to_a, mut to_b) = (vec![0; sent.len()], vec![0; sent.len() + 5]);
+            let (mut a_read, mut a_write) = ::tokio::io::split(&mut a);
+            let (mut b_read, mut b_write) = ::tokio::io::split(&mut b);
+            ::tokio::try_join!(
+                async { a_write.write_all(&sent).await.and(a_write.flush().await) },
+                async { b_write.write_all(&sent).await.and(b_write.flush().await) },
+                a_read.read_exact(&mut to_a),
+                b_read.read_exact(&mut to_b),
+            )
+            .unwrap();
+            assert_eq!((&to_b[..5], &to_b[5..], &to_a), (&b"hello"[..], &sent[..], &sent), "{methods:?}");
+        }
+    }
+
+    #[::tokio::test]
+    async fn a_stream_comes_apart_into_what_the_fast_path_needs() {
+        let [mut a, b] = pair(Methods::Rc4, Methods::Rc4, 4096).await;
+        let (mut stream, mut ciphers, mut payload) = b.into_parts();
+        a.write_all(b" world").await.unwrap();
+        let mut more = [0; 6];
+        while payload.len() < 5 {
+            payload.push(stream.read_u8().await.unwrap());
+        }
+        stream.read_exact(&mut more).await.unwrap();
+        ciphers.decrypt(&mut more);
+        assert_eq!((&payload[..], &more), (&b"hello"[..], b" world"));
+    }
+
+    #[::tokio::test]
+    async fn plain_connections_are_detected_and_pass_unchanged() {
+        let (mut a, mut b) = duplex(4096);
+        a.write_all(b"\x13BitTorrent protocol and more").await.unwrap();
+        let (opening, received) = detect(&mut b, deadline()).await.unwrap();
+        assert_eq!(opening, Opening::Plain);
+        let mut bytes = [0; 29];
+        MseStream::plain(b, received).read_exact(&mut bytes).await.unwrap();
+        assert_eq!(&bytes, b"\x13BitTorrent protocol and more");
+    }
+
+    #[::tokio::test(start_paused = true)]
+    async fn a_silent_peer_is_left_at_the_deadline_and_a_closed_one_at_once() {
+        let (a, b) = duplex(4096);
+        assert!(matches!(connect(a, initiator(Methods::Rc4), deadline()).await, Err(HandshakeError::TimedOut)));
+        drop(b);
+        let (a, b) = duplex(4096);
+        drop(b);
+        let error = connect(a, initiator(Methods::Rc4), deadline()).await.unwrap_err();
+        assert!(matches!(error, HandshakeError::Io(_) | HandshakeError::Closed), "{error:?}");
+    }
+
+    #[::tokio::test]
+    async fn both_sides_learn_why_they_cannot_agree() {
+        let (a, b) = duplex(4096);
+        let lookup = |_: &SkeyHash| Some(TORRENT);
+        let responder = Responder::new(Methods::Rc4, &[2; 32]);
+        let (a, b) = ::tokio::join!(
+            connect(a, initiator(Methods::Plaintext), deadline()),
+            accept(b, Vec::new(), responder, lookup, deadline()),
+        );
+        assert!(matches!(a.unwrap_err(), HandshakeError::Closed));
+        assert!(matches!(b.unwrap_err(), HandshakeError::Handshake(Error::NoCommonMethod { provided: 1 })));
+    }
+}

@@ -1,0 +1,31 @@
+//! aria2c. It cannot be told of a peer, so it leeches through a tracker.
+
+use std::process::Command;
+
+use super::{Client, Job, command};
+use crate::tools;
+
+const QUIET: &str = "--enable-dht=false --enable-dht6=false --bt-enable-lpd=false --enable-peer-exchange=false \
+                     --file-allocation=none --show-console-readout=false --summary-interval=0 --no-conf";
+
+pub(super) fn seed(job: &Job<'_>) -> Option<Command> {
+    // A ratio of 0 means: for ever.
+    let mut command = command(tools::installed("aria2c")?, &[QUIET, "--check-integrity=true --seed-ratio=0.0"]);
+    place(&mut command, job);
+    Some(command)
+}
+
+pub(super) fn leech(job: &Job<'_>) -> Option<Command> {
+    let mut command = command(tools::installed("aria2c")?, &[QUIET, "--seed-time=0"]);
+    place(&mut command, job);
+    Some(command)
+}
+
+fn place(command: &mut Command, job: &Job<'_>) {
+    command
+        .arg(format!("--interface={}", Client::Aria2.ip()))
+        .arg(format!("--listen-port={}", job.port))
+        .arg("--dir")
+        .arg(job.folder)
+        .arg(job.torrent.path());
+}

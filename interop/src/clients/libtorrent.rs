@@ -1,0 +1,32 @@
+//! libtorrent, by a script for its Python binding.
+
+use std::{path::PathBuf, process::Command};
+
+use super::{Client, Job};
+use crate::tools;
+
+pub(crate) const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/clients/libtorrent_peer.py");
+
+/// The Python that has it.
+pub(crate) fn python() -> Option<PathBuf> {
+    tools::cached("libtorrent", "venv/bin/python")
+}
+
+pub(super) fn seed(job: &Job<'_>) -> Option<Command> {
+    start(job, "seed")
+}
+
+pub(super) fn leech(job: &Job<'_>) -> Option<Command> {
+    start(job, "leech")
+}
+
+fn start(job: &Job<'_>, how: &str) -> Option<Command> {
+    let mut command = Command::new(python()?);
+    command.arg(SCRIPT).arg(how).arg(job.torrent_for_peers()).arg(job.folder).arg(format!(
+        "{}:{}",
+        Client::Libtorrent.ip(),
+        job.port
+    ));
+    command.args(job.peers.iter().map(ToString::to_string));
+    Some(command)
+}

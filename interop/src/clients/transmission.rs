@@ -1,0 +1,39 @@
+//! transmission-cli. It cannot be told of a peer, so it leeches through a tracker; it never ends, so it gets a script to run
+//! when it is done; and it keeps one connection per IP address, whatever the port, its own address included.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
+};
+
+use super::{Client, Job, command};
+use crate::tools;
+
+/// What has no flag.
+const SETTINGS: &str = r#""dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false,
+"port-forwarding-enabled": false, "speed-limit-up-enabled": false, "speed-limit-down-enabled": false"#;
+
+pub(super) fn seed(job: &Job<'_>) -> Option<Command> {
+    start(job, "--verify")
+}
+
+pub(super) fn leech(job: &Job<'_>) -> Option<Command> {
+    let script = job.home.join("finish.sh");
+    fs::write(&script, format!("#!/bin/sh\ntouch '{}'\n", job.done_file().display())).expect("a script");
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("a script can be made to run");
+    let mut command = start(job, "")?;
+    command.arg("--finish").arg(script);
+    Some(command)
+}
+
+fn start(job: &Job<'_>, how: &str) -> Option<Command> {
+    let program = tools::installed("transmission-cli")?;
+    let config = job.home.join("config");
+    fs::create_dir_all(&config).expect("a folder for the settings");
+    let settings = format!(r#"{{"bind-address-ipv4": "{}", {SETTINGS}}}"#, Client::Transmission.ip());
+    fs::write(config.join("settings.json"), settings).expect("settings");
+    let mut command = command(program, &["--no-portmap", how, "--port", &job.port.to_string()]);
+    command.arg("--config-dir").arg(config).arg("--download-dir").arg(job.folder).arg(job.torrent.path());
+    Some(command)
+}

@@ -1,0 +1,63 @@
+//! Torrents made by libtorrent, so that what reads them is not checked against itself.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{Payload, Scratch, Tracker, clients::libtorrent};
+
+/// Small, so that a few MiB have many pieces.
+pub const PIECE_LENGTH: u64 = 256 * 1024;
+
+/// A v1 torrent file of a payload.
+#[derive(Debug)]
+pub struct Torrent {
+    path: PathBuf,
+    without_tracker: PathBuf,
+    info_hash: String,
+}
+
+impl Torrent {
+    /// Announces to `tracker`, if there is one, which then accepts it.
+    /// `None` if libtorrent is not installed.
+    ///
+    /// # Panics
+    /// If libtorrent fails.
+    #[must_use]
+    pub fn create(scratch: &Scratch, payload: &Payload, tracker: Option<&Tracker>) -> Option<Self> {
+        let python = libtorrent::python()?;
+        let create = |name: &str, announce: Option<String>| {
+            let path = scratch.path().join(format!("{name}.torrent"));
+            let mut command = Command::new(&python);
+            command.args(["-W", "ignore", libtorrent::SCRIPT, "create"]).arg(payload.path()).arg(&path);
+            let output = command.arg(PIECE_LENGTH.to_string()).args(announce).output().expect("python starts");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            (path, String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        };
+        let (without_tracker, info_hash) = create("without tracker", None);
+        let (path, _) = create("torrent", tracker.map(Tracker::announce));
+        if let Some(tracker) = tracker {
+            tracker.admit(&info_hash);
+        }
+        Some(Self { path, without_tracker, info_hash })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file of the same torrent that names no tracker.
+    #[must_use]
+    pub fn without_tracker(&self) -> &Path {
+        &self.without_tracker
+    }
+
+    /// 40 hexadecimal digits.
+    #[must_use]
+    pub fn info_hash(&self) -> &str {
+        &self.info_hash
+    }
+}
