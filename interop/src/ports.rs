@@ -1,11 +1,9 @@
 //! Addresses inside the namespace. Not loopback: some clients refuse peers there.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{Ipv4Addr, TcpListener, UdpSocket},
     sync::atomic::{AtomicU16, Ordering},
 };
-
-use crate::until;
 
 /// The address that `.ci/interop` gives to the namespace, and with it those up to 10.77.0.254.
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
@@ -22,14 +20,4 @@ pub fn free_port() -> u16 {
         .take(10_000)
         .find(|port| is_free(*port))
         .expect("a free port")
-}
-
-/// Waits until somebody listens there; says whether that happened while `alive`.
-pub(crate) fn wait_for_listener(address: SocketAddr, mut alive: impl FnMut() -> bool) -> bool {
-    until(|| match TcpStream::connect(address) {
-        Ok(_) => Some(true),
-        Err(_) if alive() => None,
-        Err(_) => Some(false),
-    })
-    .unwrap_or(false)
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
 };
@@ -42,8 +43,25 @@ impl Process {
     /// If it does not end.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        let status = until(|| self.child.try_wait().expect("a process can be waited for"));
-        status.unwrap_or_else(|| panic!("{} does not end", self.name))
+        let status = until(|| self.child.try_wait().expect("a child that can be waited for"));
+        match status {
+            Some(status) => status,
+            None => panic!("{} does not end", self.name),
+        }
+    }
+
+    /// Waits until somebody listens at `address`.
+    ///
+    /// # Panics
+    /// If that does not happen while the process runs.
+    #[track_caller]
+    pub fn wait_for_listener(&mut self, address: SocketAddr) {
+        let listens = until(|| match TcpStream::connect(address) {
+            Ok(_) => Some(true),
+            Err(_) if self.is_running() => None,
+            Err(_) => Some(false),
+        });
+        assert!(listens == Some(true), "{} does not listen at {address}", self.name);
     }
 
     /// Asks it to end, as Ctrl-C does.

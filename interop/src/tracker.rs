@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use crate::{ADDRESS, Process, Scratch, free_port, ports::wait_for_listener, tools, until};
+use crate::{ADDRESS, Process, Scratch, free_port, tools, until};
 
 /// A running opentracker.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Tracker {
         command.args(["-w", "whitelist", "-i", &ADDRESS.to_string(), "-p", &port, "-P", &port, "-u", "nobody", "-d"]);
         command.arg(&folder);
         let mut process = Process::start("opentracker", command, &folder);
-        assert!(wait_for_listener(address, || process.is_running()), "opentracker does not listen");
+        process.wait_for_listener(address);
         Some(Self { address, whitelist, process })
     }
 

@@ -7,41 +7,74 @@ use torrent_interop::{Client, Job, Payload, Process, Scratch, Torrent, Tracker, 
 type MakePayload = fn(&Scratch) -> Payload;
 
 /// One after the other: a test each would start 30 swarms on two cores.
-const PAYLOADS: [MakePayload; 3] = [Payload::file, Payload::whole_pieces, Payload::folder];
-
-#[test]
-fn from_anacrolix() {
-    from(Client::Anacrolix);
-}
-
-#[test]
-fn from_aria2() {
-    from(Client::Aria2);
-}
-
-#[test]
-fn from_libtorrent() {
-    from(Client::Libtorrent);
-}
-
-#[test]
-fn from_rqbit() {
-    from(Client::Rqbit);
-}
-
-#[test]
-fn from_transmission() {
-    from(Client::Transmission);
-}
-
-fn from(client: Client) {
-    for payload in PAYLOADS {
-        from_a_peer_named_by_the_user(client, payload);
-        from_a_peer_named_by_a_tracker(client, payload);
+fn each(client: Client, how: fn(Client, MakePayload) -> Option<()>) {
+    for payload in [Payload::file, Payload::whole_pieces, Payload::folder] {
+        // `None`: something is not installed, and that has been said.
+        how(client, payload);
     }
 }
 
-fn from_a_peer_named_by_the_user(client: Client, payload: MakePayload) -> Option<()> {
+/// The user names the peer.
+mod from_a_peer {
+    use super::*;
+
+    #[test]
+    fn anacrolix() {
+        each(Client::Anacrolix, from_a_peer);
+    }
+
+    #[test]
+    fn aria2() {
+        each(Client::Aria2, from_a_peer);
+    }
+
+    #[test]
+    fn libtorrent() {
+        each(Client::Libtorrent, from_a_peer);
+    }
+
+    #[test]
+    fn rqbit() {
+        each(Client::Rqbit, from_a_peer);
+    }
+
+    #[test]
+    fn transmission() {
+        each(Client::Transmission, from_a_peer);
+    }
+}
+
+/// A tracker names the peer.
+mod by_a_tracker {
+    use super::*;
+
+    #[test]
+    fn anacrolix() {
+        each(Client::Anacrolix, by_a_tracker);
+    }
+
+    #[test]
+    fn aria2() {
+        each(Client::Aria2, by_a_tracker);
+    }
+
+    #[test]
+    fn libtorrent() {
+        each(Client::Libtorrent, by_a_tracker);
+    }
+
+    #[test]
+    fn rqbit() {
+        each(Client::Rqbit, by_a_tracker);
+    }
+
+    #[test]
+    fn transmission() {
+        each(Client::Transmission, by_a_tracker);
+    }
+}
+
+fn from_a_peer(client: Client, payload: MakePayload) -> Option<()> {
     let (scratch, ours) = (Scratch::new(), our_command().filter(|_| in_sandbox())?);
     let payload = payload(&scratch);
     let torrent = Torrent::create(&scratch, &payload, None)?;
@@ -50,7 +83,7 @@ fn from_a_peer_named_by_the_user(client: Client, payload: MakePayload) -> Option
     Some(())
 }
 
-fn from_a_peer_named_by_a_tracker(client: Client, payload: MakePayload) -> Option<()> {
+fn by_a_tracker(client: Client, payload: MakePayload) -> Option<()> {
     let (scratch, ours) = (Scratch::new(), our_command().filter(|_| in_sandbox())?);
     let payload = payload(&scratch);
     let tracker = Tracker::start(&scratch)?;
@@ -65,7 +98,6 @@ fn seed_job<'a>(scratch: &Scratch, torrent: &'a Torrent, payload: &'a Payload) -
     Job { torrent, folder: payload.folder_path(), home: scratch.folder("seed"), port: free_port(), peers: &[] }
 }
 
-#[track_caller]
 fn download(ours: &Path, scratch: &Scratch, torrent: &Torrent, payload: &Payload, peers: &[SocketAddr]) {
     let folder = scratch.folder("downloaded");
     let mut command = Command::new(ours);

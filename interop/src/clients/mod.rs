@@ -14,7 +14,7 @@ use std::{
     process::Command,
 };
 
-use crate::{ADDRESS, Payload, Process, Torrent, ports::wait_for_listener, until};
+use crate::{ADDRESS, Payload, Process, Torrent, until};
 
 /// A foreign client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,12 @@ impl Client {
         }
     }
 
+    /// Whether it finds peers by a tracker only.
+    #[must_use]
+    pub const fn needs_tracker(self) -> bool {
+        matches!(self, Self::Aria2 | Self::Transmission)
+    }
+
     /// Starts a seed and waits until it listens. `None` if the client is not installed.
     ///
     /// # Panics
@@ -80,7 +86,7 @@ impl Client {
         };
         let mut process = Process::start(&self.to_string(), command, &job.home);
         let address = SocketAddr::from((self.ip(), job.port));
-        assert!(wait_for_listener(address, || process.is_running()), "{self} does not listen");
+        process.wait_for_listener(address);
         Some((process, address))
     }
 
