@@ -15,7 +15,6 @@ mod verify;
 use crate::exit::{Code, OrExit, Outcome};
 
 #[derive(Debug, clap::Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is only ever one")]
 pub(crate) enum Command {
     /// Download torrents.
     Download(download::Download),

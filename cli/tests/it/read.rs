@@ -49,7 +49,7 @@ fn pprint_has_the_keys_of_the_original() {
         ("NumFiles", 2.into()),
         ("TotalLength", 90_000.into()),
         ("Announce", "http://tracker.example/announce".into()),
-        ("UrlList", serde_json::json!([])),
+        ("AnnounceList", Json::Null),
         (
             "Files",
             serde_json::json!([{ "Length": 40_000, "Path": ["1.flac"] }, { "Length": 50_000, "Path": ["2.flac"] }]),
