@@ -94,7 +94,7 @@ impl Display {
                 Self::Lines { verb, total, since: Since::now() }
             }
             _ => {
-                let template = "{prefix} [{bar:30}] {percent:>3}% {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} ETA {eta}";
+                let template = "{prefix} [{wide_bar}] {percent:>3}% {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} ETA {eta}";
                 let style = ProgressStyle::with_template(template).expect("the template is right");
                 let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
                 bar.set_style(style.progress_chars("=> "));
