@@ -3,6 +3,7 @@
 mod bencode;
 mod completions;
 mod create;
+mod demo;
 mod download;
 mod edit;
 mod files;
@@ -16,6 +17,8 @@ use crate::exit::{Code, OrExit, Outcome};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// Show a whole download with nothing but this program: tracker, seeder and downloader in one.
+    Demo(demo::Demo),
     /// Download torrents.
     Download(download::Download),
     /// Serve a torrent whose content is on disk.
@@ -45,6 +48,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self, quiet: bool) -> Outcome {
         match self {
+            Self::Demo(command) => block_on(command.run(quiet)),
             Self::Download(command) => block_on(command.run(quiet)),
             Self::Seed(command) => block_on(command.run(quiet)),
             Self::Create(command) => command.run(quiet),

@@ -12,10 +12,13 @@ extern crate std;
 mod document;
 mod encode;
 mod error;
+mod fast_path;
 mod node;
 mod options;
 mod path;
 mod raw;
+#[cfg(feature = "serde")]
+pub mod serde;
 mod show;
 mod token;
 mod tokenizer;

@@ -34,7 +34,7 @@ const BACKLOG: u32 = 128;
 /// A BitTorrent client. Dropping it drops its torrents without goodbye: [`stop`](Self::stop) first.
 #[derive(Debug)]
 pub struct Client {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     listener: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -199,7 +199,7 @@ impl Core {
         self.torrents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn make_peer_id(&self) -> Result<PeerId, Error> {
+    pub(crate) fn make_peer_id(&self) -> Result<PeerId, Error> {
         const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let mut id = [0; 20];
         SysRng.try_fill_bytes(&mut id).map_err(|error| Error::System(std::io::Error::other(error)))?;

@@ -66,7 +66,9 @@ pub fn decode_scrape(body: &[u8], info_hashes: &[InfoHash]) -> Result<Vec<Option
     check_failure(root)?;
     let files = root.find("files").and_then(|files| files.as_dict()).ok_or(DecodeError::Missing("files"))?;
     let entry = |hash: &InfoHash| {
-        let node = files.find(hash.as_bytes())?;
+        // Deviation: npm's bittorrent-tracker takes the bytes of a key for characters and writes them as UTF-8.
+        let as_text = || hash.as_bytes().iter().copied().map(char::from).collect::<String>();
+        let node = files.find(hash.as_bytes()).or_else(|| files.find(as_text()))?;
         Some(ScrapeEntry {
             seeders: count(node, "complete").unwrap_or_default(),
             leechers: count(node, "incomplete").unwrap_or_default(),
@@ -221,6 +223,9 @@ mod tests {
         let answer = decode_scrape(body, &[[b'b'; 20].into(), [b'a'; 20].into()]).unwrap();
         let entry = ScrapeEntry { seeders: 1, leechers: 3, downloaded: 2, downloaders: Some(4) };
         assert_eq!(answer, [None, Some(entry)]);
+        let npm = b"d5:filesd21:\xc3\xbfaaaaaaaaaaaaaaaaaaad8:completei9eeee";
+        let hash = InfoHash::new(*b"\xffaaaaaaaaaaaaaaaaaaa");
+        assert_eq!(decode_scrape(npm, &[hash]).unwrap()[0].map(|entry| entry.seeders), Some(9));
         assert!(matches!(decode_scrape(b"de", &[]), Err(Error::Decode(DecodeError::Missing("files")))));
     }
 

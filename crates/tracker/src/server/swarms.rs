@@ -201,7 +201,8 @@ impl Swarms {
         };
         let before = swarm.len();
         let role = match (who.left, who.event) {
-            (0, _) => Role::Seed,
+            // Some clients say `completed` with what was left before. The next announce tells.
+            (0, _) | (_, Some(Event::Completed)) => Role::Seed,
             (_, Some(Event::Paused)) => Role::Paused,
             _ => Role::Leecher,
         };
@@ -230,7 +231,7 @@ impl Swarms {
             (IpAddr::V4(_), false) => _ = swarm.v4.remove(key, &own_v4),
             (IpAddr::V6(_), false) => _ = swarm.v6.as_mut().map(|v6| v6.remove(key, &own_v6)),
         }
-        if who.event == Some(Event::Completed) && role == Role::Seed {
+        if who.event == Some(Event::Completed) {
             swarm.downloaded = swarm.downloaded.saturating_add(1);
         }
         let after = swarm.len();

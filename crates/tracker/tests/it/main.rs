@@ -4,4 +4,5 @@
 mod announcer;
 mod hostile;
 mod server;
+mod tls;
 mod udp;

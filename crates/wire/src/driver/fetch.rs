@@ -157,7 +157,7 @@ pub struct FetchOptions {
 impl Default for FetchOptions {
     /// 30 s, 32 MiB, [`Policy::Preferred`], a random peer id.
     fn default() -> Self {
-        let mut peer_id = *b"-TR0001-____________";
+        let mut peer_id = *b"-to0100-____________";
         for (byte, random) in peer_id.iter_mut().skip(8).zip(random()) {
             // Letters from `a` to `p`.
             *byte = b'a'.saturating_add(random & 0x0f);
