@@ -57,6 +57,10 @@ impl Failure {
         Self { code, error: anyhow::anyhow!("{message}") }
     }
 
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
     /// A file that cannot be read or written. A full disk is told apart.
     pub(crate) fn io(what: impl fmt::Display, error: &io::Error) -> Self {
         let code = match error.kind() {

@@ -83,7 +83,10 @@ impl Output {
         match self {
             Self::Stdout { force } if io::stdout().is_terminal() => binary(&[], *force),
             Self::File { path, replace: false } if is_regular(path) => Err(exists(path)),
-            _ => Ok(()),
+            Self::File { path, .. } => {
+                fs::metadata(folder_of(path)).map(drop).map_err(|error| Failure::io(path.display(), &error))
+            }
+            Self::Stdout { .. } => Ok(()),
         }
     }
 
@@ -117,8 +120,7 @@ fn write_file(path: &Path, replace: bool, bytes: &[u8]) -> Outcome {
         let file = OpenOptions::new().write(true).open(&target);
         return file.and_then(|mut file| file.write_all(bytes)).map_err(|error| failed(&error));
     }
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = new_file(folder).map_err(|error| failed(&error))?;
+    let mut file = new_file(folder_of(&target)).map_err(|error| failed(&error))?;
     let written = file.write_all(bytes).and_then(|()| match &old {
         Some(old) => file.as_file().set_permissions(old.permissions()),
         None => Ok(()),
@@ -139,6 +141,10 @@ fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn is_regular(path: &Path) -> bool {

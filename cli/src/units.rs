@@ -28,20 +28,30 @@ pub(crate) fn per_second(bytes: u64, seconds: f64) -> u64 {
     (bytes as f64 / seconds.max(0.001)) as u64
 }
 
-/// `262144`, `256k`, `256KiB`, `1 GiB`: powers of 1024.
+/// `262144`, `256KiB`, `256k`, `1 GiB`, `2^18`: units are powers of 1024.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_start().find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let shift = match unit.trim().to_ascii_lowercase().trim_end_matches("ib").trim_end_matches('b') {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        _ => return Err(format!("{unit:?} is no unit: KiB, MiB, GiB and TiB are")),
+    let wrong = || "say it as 262144, 256KiB, 256k or 2^18".to_owned();
+    let number = |digits: &str| digits.trim().parse::<u64>().map_err(|_| wrong());
+    let bytes = match text.split_once('^') {
+        Some((base, exponent)) => number(base)?.checked_pow(exponent.trim().parse().map_err(|_| wrong())?),
+        None => {
+            let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+            let (digits, unit) = text.split_at(digits);
+            let shift = match &*unit.trim_start().to_ascii_lowercase() {
+                "" | "b" => 0,
+                "k" | "kib" => 10,
+                "m" | "mib" => 20,
+                "g" | "gib" => 30,
+                "t" | "tib" => 40,
+                "kb" | "mb" | "gb" | "tb" => {
+                    return Err(format!("{unit} may count by 1000 or by 1024: say KiB, MiB, GiB or TiB"));
+                }
+                _ => return Err(wrong()),
+            };
+            number(digits)?.checked_mul(1 << shift)
+        }
     };
-    let number: u64 = number.parse().map_err(|_| format!("{text:?} does not begin with a number"))?;
-    number.checked_mul(1 << shift).ok_or_else(|| format!("{text} is too large"))
+    bytes.ok_or_else(|| format!("{text} is too large"))
 }
 
 #[cfg(test)]
@@ -50,8 +60,14 @@ mod tests {
 
     #[test]
     fn sizes_are_read_in_the_usual_spellings() {
-        for (text, bytes) in [("0", 0), ("262144", 262_144), ("256k", 262_144), ("256KiB", 262_144), ("1 GiB", 1 << 30)]
-        {
+        for (text, bytes) in [
+            ("0", 0),
+            ("262144", 262_144),
+            ("256k", 262_144),
+            ("256KiB", 262_144),
+            ("1 GiB", 1 << 30),
+            ("2^18", 1 << 18),
+        ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
         for bad in ["", "KiB", "-1", "1.5MiB", "1 apple", "99999999999999999999", "20000000000GiB"] {

@@ -37,17 +37,13 @@ pub(crate) fn run<T: Send + 'static>(
 ) -> Outcome<T> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
-    let work = async move {
-        tokio::task::spawn_blocking(move || {
-            let mut display = Display::new(style, verb, total);
-            work(&mut |state| {
-                display.show(state.done);
-                if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })
+    let work = blocking(move || {
+        let mut display = Display::new(style, verb, total);
+        work(&mut |state| {
+            display.show(state.done);
+            if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
-        .await
-        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-    };
+    });
     block_on(async {
         tokio::pin!(work);
         tokio::select! {
@@ -57,9 +53,28 @@ pub(crate) fn run<T: Send + 'static>(
             outcome = &mut work => return outcome,
         }
         stop.store(true, Ordering::Relaxed);
-        work.await?;
-        Err(Failure::message(Code::Interrupted, "interrupted"))
+        match work.await {
+            Err(failure) if failure.code() != Code::Interrupted => Err(failure),
+            _ => Err(Failure::message(Code::Interrupted, "interrupted")),
+        }
     })
+}
+
+/// The same for work that cannot be told to stop. The first Ctrl-C leaves it behind.
+pub(crate) fn run_or_leave<T: Send + 'static>(work: impl FnOnce() -> Outcome<T> + Send + 'static) -> Outcome<T> {
+    block_on(async {
+        tokio::select! {
+            biased;
+            () = interrupted() => Err(Failure::message(Code::Interrupted, "interrupted")),
+            outcome = blocking(work) => outcome,
+        }
+    })
+}
+
+/// Begins when it is first polled.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Outcome<T> + Send + 'static) -> Outcome<T> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 enum Display {
@@ -72,10 +87,14 @@ impl Display {
     fn new(style: Style, verb: &'static str, total: u64) -> Self {
         match style {
             Style::None => Self::Nothing,
-            Style::Auto if !progress::on_terminal() => Self::lines(verb, total),
-            Style::Plain => Self::lines(verb, total),
+            // Short work in a script needs no line.
+            Style::Auto if !progress::on_terminal() => Self::Lines { verb, total, since: Since::now() },
+            Style::Plain => {
+                output::note(format_args!("{verb} {}", units::size(total)));
+                Self::Lines { verb, total, since: Since::now() }
+            }
             _ => {
-                let template = "{prefix} [{bar:30}] {percent:>3}% {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} ETA {eta}";
+                let template = "{prefix} [{wide_bar}] {percent:>3}% {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} ETA {eta}";
                 let style = ProgressStyle::with_template(template).expect("the template is right");
                 let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
                 bar.set_style(style.progress_chars("=> "));
@@ -83,11 +102,6 @@ impl Display {
                 Self::Bar(bar)
             }
         }
-    }
-
-    fn lines(verb: &'static str, total: u64) -> Self {
-        output::note(format_args!("{verb} {}", units::size(total)));
-        Self::Lines { verb, total, since: Since::now() }
     }
 
     fn show(&mut self, done: u64) {

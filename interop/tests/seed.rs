@@ -37,7 +37,7 @@ fn to(clients: &[Client], payload: fn(&Scratch) -> Payload) -> Option<()> {
     command.arg("seed").arg(torrent.path()).arg(payload.folder_path()).arg(format!("--port={}", peer.port()));
     let mut seed = Process::start("torrent", command, scratch.path());
     seed.wait_for_listener(peer);
-    if let Some(tracker) = tracker {
+    if let Some(tracker) = &tracker {
         tracker.wait_for_seeds(torrent.info_hash(), 1);
     }
 

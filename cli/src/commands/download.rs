@@ -1,12 +1,15 @@
-//! `torrent download`: from a .torrent file to verified files on disk.
+//! `torrent download`: from a .torrent file or a magnet link to verified files on disk.
 
-use std::path::PathBuf;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use tokio::task::JoinSet;
-use torrent_client::{AddTorrent, Client, Metainfo, Phase, Torrent};
+use torrent_client::{AddTorrent, Client, Magnet, Metainfo, Phase, Torrent};
 
 use crate::{
-    exit::{Code, Failure, Outcome},
+    exit::{Code, Failure, OrExit, Outcome},
     interrupt::interrupted,
     progress::{self, Style},
     session::{self, NetworkOptions},
@@ -14,9 +17,9 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Download {
-    /// .torrent files.
-    #[arg(required = true, value_name = "FILE")]
-    torrents: Vec<PathBuf>,
+    /// .torrent files and magnet links.
+    #[arg(required = true, value_name = "FILE|MAGNET")]
+    torrents: Vec<String>,
     /// Folder for the content.
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     output: PathBuf,
@@ -33,13 +36,17 @@ pub(crate) struct Download {
 impl Download {
     pub(crate) async fn run(self, quiet: bool) -> Outcome {
         // Everything is read before anything is written.
-        let metainfos = self.torrents.iter().map(|path| session::read_torrent(path)).collect::<Outcome<Vec<_>>>()?;
+        let sources = self.torrents.iter().map(|text| Source::read(text)).collect::<Outcome<Vec<_>>>()?;
         let peers = self.network.resolve_peers().await?;
         let client = self.network.start_client().await?;
         let style = if quiet { Style::None } else { self.progress };
         let mut torrents = JoinSet::new();
         let mut stopping = Vec::new();
-        for metainfo in metainfos {
+        for source in sources {
+            let metainfo = tokio::select! {
+                metainfo = source.resolve(&client, &peers, style) => metainfo?,
+                () = interrupted() => return Err(Failure::message(Code::Interrupted, "interrupted")),
+            };
             let name = session::name_of(&metainfo);
             let torrent = self.add(&client, metainfo, &peers)?;
             stopping.push((name.clone(), torrent.clone()));
@@ -65,13 +72,42 @@ impl Download {
         }
     }
 
-    fn add(&self, client: &Client, metainfo: Metainfo, peers: &[std::net::SocketAddr]) -> Outcome<Torrent> {
+    fn add(&self, client: &Client, metainfo: Metainfo, peers: &[SocketAddr]) -> Outcome<Torrent> {
         let add = AddTorrent::new(metainfo, &self.output)
             .peers(peers.iter().copied())
             .use_trackers(self.network.use_trackers());
         let torrent = client.add(add).map_err(session::client_failure)?;
         torrent.download_all();
         Ok(torrent)
+    }
+}
+
+/// A torrent, or a link to one.
+enum Source {
+    Torrent(Box<Metainfo>),
+    Magnet(Box<Magnet>),
+}
+
+impl Source {
+    fn read(text: &str) -> Outcome<Self> {
+        match text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("magnet:")) {
+            Some(_) => Ok(Self::Magnet(Box::new(text.parse().or_exit(Code::BadInput)?))),
+            None => Ok(Self::Torrent(Box::new(session::read_torrent(Path::new(text))?))),
+        }
+    }
+
+    /// The torrent; for a link that is for its peers to say.
+    async fn resolve(self, client: &Client, peers: &[SocketAddr], style: Style) -> Outcome<Metainfo> {
+        match self {
+            Self::Torrent(metainfo) => Ok(*metainfo),
+            Self::Magnet(magnet) => {
+                if style != Style::None {
+                    let name = magnet.name.clone().unwrap_or_else(|| magnet.info_hashes.short().to_string());
+                    progress::say(&format!("{name}: asking peers for the metadata"));
+                }
+                client.resolve(&magnet, peers).await.map_err(session::client_failure)
+            }
+        }
     }
 }
 

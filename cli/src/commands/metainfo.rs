@@ -68,8 +68,9 @@ impl Pprint {
         put("NumFiles", files().count().into());
         put("TotalLength", info.content_length().into());
         put("Announce", torrent.trackers().first().and_then(|tier| tier.first()).cloned().unwrap_or_default().into());
-        put("AnnounceList", json!(torrent.trackers()));
-        put("UrlList", json!(torrent.web_seeds()));
+        // It prints what is not there as `null`.
+        put("AnnounceList", torrent.value("announce-list").map_or(Value::Null, |_| json!(torrent.trackers())));
+        put("UrlList", torrent.value("url-list").map_or(Value::Null, |_| json!(torrent.web_seeds())));
         if let Some(hash) = torrent.info_hashes().v1() {
             put("InfoHash", hash.to_string().into());
         }

@@ -19,7 +19,6 @@ mod verify;
 use crate::exit::{Code, OrExit, Outcome};
 
 #[derive(Debug, clap::Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is only ever one")]
 pub(crate) enum Command {
     /// Show a whole download with nothing but this program: tracker, seeder and downloader in one.
     Demo(demo::Demo),

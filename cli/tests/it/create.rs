@@ -246,3 +246,21 @@ fn an_interrupt_leaves_no_file_behind() {
     assert_eq!(lines.last().unwrap().unwrap(), "torrent: interrupted");
     assert_eq!(folder.names(), ["huge"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_while_reading_stdin_leaves_nothing_behind() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("tmp")).unwrap();
+    let mut command = folder.command(&words("create --name x -o x.torrent -"));
+    let mut child =
+        command.env("TMPDIR", folder.path("tmp")).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // More than the pipe holds: when this is through, it is reading.
+    stdin.write_all(&content(1 << 20, 0)).unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    drop(stdin);
+    assert_eq!(fs::read_dir(folder.path("tmp")).unwrap().count(), 0);
+    assert_eq!(folder.names(), ["tmp"]);
+}

@@ -81,12 +81,12 @@ fn a_dry_run_shows_the_difference_and_writes_nothing() {
     let folder = Folder::new();
     folder.album();
     let old = folder.read("t.torrent");
-    let done = folder.run(&["edit", "-n", "--comment", "new", "--date", "none", "t.torrent"]);
+    let done = folder.run(&["edit", "--dry-run", "--comment", "new", "--date", "none", "t.torrent"]);
     assert_eq!(done.text(), "- comment: \"old\"\n+ comment: \"new\"\n- creation date: 0\n");
-    let changing = ["edit", "-n", "--source", "s", "--allow-info-change", "t.torrent"];
+    let changing = ["edit", "--dry-run", "--source", "s", "--allow-info-change", "t.torrent"];
     let text = folder.run(&changing).text().to_owned();
     assert!(text.starts_with("+ info.source: \"s\"\n- info hash: "), "{text}");
-    let json = folder.run(&["edit", "-n", "--json", "--comment", "new", "t.torrent"]).json();
+    let json = folder.run(&["edit", "--dry-run", "--json", "--comment", "new", "t.torrent"]).json();
     let expected = serde_json::json!([{ "key": "comment", "old": "old", "new": "new" }]);
     assert_eq!(json["torrents"][0]["changes"], expected);
     assert_eq!(folder.read("t.torrent"), old);

@@ -15,7 +15,10 @@ use tokio::{
 use torrent_storage::{FileEntry, Layout};
 use torrent_swarm::{Budget, Swarm};
 use torrent_types::{Bitfield, InfoHash, PeerId};
-use torrent_wire::mse::{SkeyHash, SkeyIndex};
+use torrent_wire::{
+    ExtensionId, Extensions,
+    mse::{SkeyHash, SkeyIndex},
+};
 
 use crate::{
     AddTorrent, Config, Error, Listen, Phase, Torrent,
@@ -34,7 +37,7 @@ const BACKLOG: u32 = 128;
 /// A BitTorrent client. Dropping it drops its torrents without goodbye: [`stop`](Self::stop) first.
 #[derive(Debug)]
 pub struct Client {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     listener: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -42,6 +45,8 @@ pub struct Client {
 pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) wire: torrent_wire::Config,
+    /// BEP 27: private torrents tell peers neither of other peers nor the metadata.
+    pub(crate) private_wire: torrent_wire::Config,
     pub(crate) port: u16,
     pub(crate) writer: Writer,
     pub(crate) trackers: torrent_tracker::Client,
@@ -72,6 +77,8 @@ impl Client {
             listener.as_ref().and_then(|listener| listener.local_addr().ok()).map_or(0, |address| address.port());
         let core = Arc::new(Core {
             wire: torrent_wire::Config::default(),
+            private_wire: torrent_wire::Config::default()
+                .extensions(Extensions::standard().without(ExtensionId::PEX).without(ExtensionId::METADATA)),
             port,
             writer: Writer::start().map_err(Error::System)?,
             trackers: torrent_tracker::Client::new(torrent_tracker::Config::default()),
@@ -199,7 +206,7 @@ impl Core {
         self.torrents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn make_peer_id(&self) -> Result<PeerId, Error> {
+    pub(crate) fn make_peer_id(&self) -> Result<PeerId, Error> {
         const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let mut id = [0; 20];
         SysRng.try_fill_bytes(&mut id).map_err(|error| Error::System(std::io::Error::other(error)))?;

@@ -35,7 +35,7 @@ impl Default for Config {
             memory: 16 << 20,
             max_peers: 50,
             upload_slots: 8,
-            peer_id_prefix: *b"-RT0001-",
+            peer_id_prefix: *b"-to0100-",
         }
     }
 }
@@ -65,6 +65,6 @@ setters! {
     max_peers: usize,
     /// Peers of a torrent that may download from us at a time. Default 8.
     upload_slots: usize,
-    /// How our peer ids begin. BEP 20. Default `-RT0001-`.
+    /// How our peer ids begin. BEP 20. Default `-to0100-`.
     peer_id_prefix: [u8; 8],
 }

@@ -8,16 +8,13 @@ use tokio::{
 };
 use torrent_swarm::Direction;
 use torrent_types::InfoHash;
-use torrent_wire::{
-    Handshake,
-    mse::{Opening, SkeyHash},
-};
+use torrent_wire::mse::{Opening, SkeyHash};
 
 use crate::{
     Event,
     client::Core,
     clock,
-    handshake::{self, HandshakeError, Opened, Torrents},
+    handshake::{self, Answer, HandshakeError, Opened, Torrents},
     peer::{Peer, Stream},
     torrent::Shared,
 };
@@ -48,7 +45,7 @@ async fn open(torrent: &Shared, address: SocketAddr, attempt: Opening) -> Result
     let stream = dialled.map_err(|_| HandshakeError::Deadline)??;
     stream.set_nodelay(true)?;
     let methods = torrent.core.config.encryption.methods();
-    handshake::initiate(stream, torrent.handshake(), attempt, methods, &torrent.core.wire).await
+    handshake::initiate(stream, torrent.answer(), attempt, methods).await
 }
 
 /// Takes in peers until the client is dropped.
@@ -71,7 +68,7 @@ pub(crate) async fn listen(core: std::sync::Weak<Core>, listener: TcpListener) {
             let policy = core.config.encryption;
             let nodelay = stream.set_nodelay(true).map_err(HandshakeError::from);
             let opened = match nodelay {
-                Ok(()) => handshake::accept(stream, policy, &*core, &core.wire).await,
+                Ok(()) => handshake::accept(stream, policy, &*core).await,
                 Err(error) => Err(error),
             };
             drop(permit);
@@ -105,15 +102,15 @@ async fn converse<S: Stream>(torrent: Arc<Shared>, address: SocketAddr, opened: 
         }
     };
     torrent.report(Event::PeerConnected(address));
-    let end = Peer::new(key, Arc::clone(&torrent), link, connection, wake).run().await;
+    let end = Peer::new(key, address, Arc::clone(&torrent), link, connection, wake).run().await;
     tracing::debug!(%address, %end, "connection over");
     torrent.brain.dismiss(key);
     torrent.report(Event::PeerGone { address, reason: end.to_string().into() });
 }
 
 impl Torrents for Core {
-    fn answer(&self, info_hash: InfoHash) -> Option<Handshake> {
-        self.find(info_hash).map(|torrent| torrent.handshake())
+    fn answer(&self, info_hash: InfoHash) -> Option<Answer> {
+        self.find(info_hash).map(|torrent| torrent.answer())
     }
 
     fn lookup(&self, skey: &SkeyHash) -> Option<InfoHash> {

@@ -29,7 +29,13 @@ pub enum Error {
     /// The torrent has no v1 hashes, which this version needs to download.
     #[error("the torrent is v2 only, which cannot be downloaded yet")]
     V2Only,
+    /// The metadata that a magnet link names is no torrent.
+    #[error("the metadata of this link is no torrent: {0}")]
+    Metadata(#[from] torrent_metainfo::Error),
     /// The torrent's files cannot be read or written.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The two info hashes of a magnet link are of different torrents.
+    #[error("the info hashes of this link are of different torrents")]
+    WrongMetadata,
 }

@@ -45,10 +45,16 @@ pub(crate) enum HandshakeError {
     UnknownTorrent,
 }
 
+/// What both ends of a connection need to know of a torrent.
+pub(crate) struct Answer {
+    pub(crate) handshake: Handshake,
+    pub(crate) config: torrent_wire::Config,
+}
+
 /// What an incoming connection needs to know of our torrents.
 pub(crate) trait Torrents {
-    /// Our handshake for this torrent, if we have it.
-    fn answer(&self, info_hash: InfoHash) -> Option<Handshake>;
+    /// What we say to whoever asks for this torrent, if we have it.
+    fn answer(&self, info_hash: InfoHash) -> Option<Answer>;
     /// The torrent that goes by this name in MSE.
     fn lookup(&self, skey: &SkeyHash) -> Option<InfoHash>;
 }
@@ -56,18 +62,17 @@ pub(crate) trait Torrents {
 /// Opens a connection on a stream that we dialled.
 pub(crate) async fn initiate<S: Stream>(
     stream: S,
-    ours: Handshake,
+    ours: Answer,
     attempt: Opening,
     methods: Option<Methods>,
-    config: &torrent_wire::Config,
 ) -> Result<Opened<S>, HandshakeError> {
     let opening = async {
         let mut hello = Vec::new();
-        let machine = Handshaking::initiator(clock::now(), ours, &mut hello);
+        let machine = Handshaking::initiator(clock::now(), ours.handshake, &mut hello);
         let mut raw = Raw { stream, received: Vec::new(), ciphers: Ciphers::plain() };
         match (attempt, methods) {
             (Opening::Obfuscated, Some(methods)) => {
-                let mut initiator = Initiator::new(ours.info_hash, methods, &seed()?, &hello)?;
+                let mut initiator = Initiator::new(ours.handshake.info_hash, methods, &seed()?, &hello)?;
                 raw.negotiate(|bytes, out| {
                     let progress = initiator.handle_bytes(bytes)?;
                     initiator.poll_transmit(out);
@@ -77,7 +82,7 @@ pub(crate) async fn initiate<S: Stream>(
             }
             _ => raw.stream.write_all(&hello).await?,
         }
-        raw.shake_hands(machine, Some(ours), config, |_| None).await
+        raw.shake_hands(machine, Some(ours), |_| None).await
     };
     tokio::time::timeout(DEADLINE, opening).await.map_err(|_| HandshakeError::Deadline)?
 }
@@ -87,7 +92,6 @@ pub(crate) async fn accept<S: Stream>(
     stream: S,
     policy: Policy,
     torrents: &impl Torrents,
-    config: &torrent_wire::Config,
 ) -> Result<Opened<S>, HandshakeError> {
     let opening = async {
         let mut raw = Raw { stream, received: Vec::new(), ciphers: Ciphers::plain() };
@@ -110,7 +114,7 @@ pub(crate) async fn accept<S: Stream>(
             .await?;
         }
         let machine = Handshaking::responder(clock::now());
-        raw.shake_hands(machine, None, config, |info_hash| torrents.answer(info_hash)).await
+        raw.shake_hands(machine, None, |info_hash| torrents.answer(info_hash)).await
     };
     tokio::time::timeout(DEADLINE, opening).await.map_err(|_| HandshakeError::Deadline)?
 }
@@ -157,26 +161,25 @@ impl<S: Stream> Raw<S> {
     async fn shake_hands(
         mut self,
         mut machine: Handshaking,
-        mut ours: Option<Handshake>,
-        config: &torrent_wire::Config,
-        answer: impl Fn(InfoHash) -> Option<Handshake>,
+        mut ours: Option<Answer>,
+        answer: impl Fn(InfoHash) -> Option<Answer>,
     ) -> Result<Opened<S>, HandshakeError> {
         loop {
             let (used, event) = machine.handle_bytes(&self.received)?;
             self.received.drain(..used);
             match event {
                 Some(HandshakeEvent::Asked { info_hash, .. }) => {
-                    let answer = *ours.insert(answer(info_hash).ok_or(HandshakeError::UnknownTorrent)?);
+                    let answer = ours.insert(answer(info_hash).ok_or(HandshakeError::UnknownTorrent)?);
                     let mut out = Vec::new();
-                    machine.answer(answer, &mut out);
+                    machine.answer(answer.handshake, &mut out);
                     self.ciphers.encrypt(&mut out);
                     self.stream.write_all(&out).await?;
                 }
                 Some(HandshakeEvent::Done(theirs)) => {
                     let ours = ours.ok_or(HandshakeError::UnknownTorrent)?;
-                    let connection = Connection::new(clock::now(), &ours, &theirs, config);
+                    let connection = Connection::new(clock::now(), &ours.handshake, &theirs, &ours.config);
                     let link = Link::new(self.stream, self.ciphers, &self.received);
-                    return Ok(Opened { link, connection, info_hash: ours.info_hash });
+                    return Ok(Opened { link, connection, info_hash: ours.handshake.info_hash });
                 }
                 _ => self.read().await?,
             }

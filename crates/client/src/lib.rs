@@ -10,6 +10,7 @@ mod disk;
 mod error;
 mod event;
 mod handshake;
+mod magnet;
 mod peer;
 mod torrent;
 
@@ -18,7 +19,7 @@ pub use config::{Config, Listen};
 pub use error::Error;
 pub use event::{Event, Phase};
 pub use torrent::{AddTorrent, Torrent};
-pub use torrent_metainfo::Metainfo;
+pub use torrent_metainfo::{Magnet, Metainfo};
 pub use torrent_storage::{ErrorKind as StorageErrorKind, Storage, StorageError};
 pub use torrent_swarm::{PeerStats, Stats};
 pub use torrent_wire::mse::Policy as Encryption;

@@ -35,6 +35,8 @@ pub enum ErrorKind {
     PadFile,
     /// A path of more than 100 elements.
     PathTooDeep,
+    /// The paths in a file tree are longer than 128 MiB together.
+    PathsTooLong,
     /// A string that is not as many hashes as the content has pieces.
     PieceCount {
         /// Pieces that the content has.
@@ -123,6 +125,7 @@ impl fmt::Display for ErrorKind {
             Self::NoFiles => f.write_str("no files"),
             Self::PadFile => f.write_str("a pad file in the file tree"),
             Self::PathTooDeep => write!(f, "a path of more than {MAX_DEPTH} elements"),
+            Self::PathsTooLong => f.write_str("paths of more than 128 MiB together"),
             Self::PieceCount { expected, found } => write!(f, "{found} hashes for {expected} pieces"),
             Self::PieceLayer => f.write_str("hashes that do not lead to the pieces root"),
             Self::PieceLength(length) => write!(f, "{length} is not a possible piece length"),

@@ -64,6 +64,11 @@ impl PieceLayers {
         self.by_root.iter()
     }
 
+    /// Those that `info` needs, in the order of their roots.
+    pub(crate) fn of<'a>(&'a self, info: &'a Info) -> BTreeMap<&'a merkle::Node, &'a Bytes> {
+        needed(info).filter_map(|file| self.by_root.get_key_value(file.pieces_root.as_ref()?)).collect()
+    }
+
     /// The numbers of the files whose layer is missing.
     pub fn missing(&self, info: &Info) -> impl Iterator<Item = usize> {
         let files = info.files().iter().enumerate().filter(|(_, file)| needs_layer(info, file));

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use torrent_bencode::{Document, Node, Options};
+use torrent_bencode::{Document, Encoder, Node, Options};
 use torrent_types::{InfoHash, PieceIndex};
 
 use crate::{
@@ -65,6 +65,22 @@ impl Metainfo {
             info,
             raw,
         })
+    }
+
+    /// The .torrent file of a torrent whose `info` came from peers, and nothing else said. See [`Self::edit`] for trackers.
+    ///
+    /// # Errors
+    /// If it is too large for one, which only torrents at the very limits are.
+    pub fn from_info(info: &Info, layers: &PieceLayers) -> Result<Self, Error> {
+        let mut bytes = b"d4:info".to_vec();
+        bytes.extend_from_slice(info.as_bytes());
+        if info.has_v2() {
+            Encoder::new(&mut bytes).bytes("piece layers");
+            let layers = layers.of(info);
+            Encoder::new(&mut bytes).dict(|out| layers.iter().for_each(|(root, layer)| out.put(root, &layer[..])));
+        }
+        bytes.push(b'e');
+        Self::from_bytes(bytes)
     }
 
     /// Its bytes as they were read.

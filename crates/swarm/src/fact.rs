@@ -30,6 +30,8 @@ pub enum Fact {
     HaveNone,
     /// The peer wants something of ours.
     Interested,
+    /// BEP 10 `p`: the port on which a peer that dialled us accepts connections.
+    ListenPort(u16),
     /// The peer wants nothing of ours.
     NotInterested,
     /// A block arrived. The answer to this fact is a [`Verdict`].

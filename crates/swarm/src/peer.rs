@@ -31,6 +31,8 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) id: PeerId,
     pub(crate) direction: Direction,
+    /// Where others can reach it, as far as we know.
+    pub(crate) dialable: Option<SocketAddr>,
     /// BEP 6 is on: refusals are said aloud.
     pub(crate) fast: bool,
     pub(crate) holdings: Holdings,
@@ -73,6 +75,7 @@ impl Peer {
             address,
             id,
             direction,
+            dialable: (direction == Direction::Outgoing).then_some(address),
             fast,
             holdings: Holdings::Some(Bitfield::new(pieces)),
             held: 0,

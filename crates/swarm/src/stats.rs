@@ -46,6 +46,8 @@ pub struct PeerStats {
     pub id: PeerId,
     /// Who dialled.
     pub direction: Direction,
+    /// Where others can reach it, if that is known.
+    pub dialable: Option<SocketAddr>,
     /// Whether it has every piece.
     pub seed: bool,
     /// Whether it chokes us.
@@ -73,6 +75,7 @@ impl PeerStats {
             address: peer.address,
             id: peer.id,
             direction: peer.direction,
+            dialable: peer.dialable,
             seed: peer.is_seed(),
             choking: peer.choking,
             snubbed: peer.requests.is_snubbed(),

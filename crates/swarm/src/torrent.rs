@@ -273,6 +273,9 @@ impl Swarm {
                     self.unchoke(now, key);
                 }
             }
+            Fact::ListenPort(port) => {
+                peer.dialable.get_or_insert(SocketAddr::new(peer.address.ip(), port));
+            }
             Fact::NotInterested => {
                 peer.interested = false;
                 if !peer.am_choking {

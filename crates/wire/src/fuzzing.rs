@@ -9,8 +9,8 @@ use std::{
 use torrent_types::{Bitfield, Geometry, InfoHash, MAX_PIECES, PeerId};
 
 use crate::{
-    Config, Connection, ExtendedHandshake, ExtensionId, Handshake, Holepunch, MAX_FRAME, Message, Messages,
-    MetadataFetch, MetadataMessage, Pex, RawBlock, ReceiveBuffer, Reserved, Session, SessionEvent, Severity,
+    Config, Connection, Event, ExtendedHandshake, ExtensionId, Handshake, Holepunch, MAX_FRAME, Message, Messages,
+    MetadataFetch, MetadataMessage, Pex, RawBlock, Reserved, Session, SessionEvent, Severity,
 };
 
 /// What is decoded, encodes to the very bytes it was decoded from.
@@ -92,7 +92,9 @@ impl Run {
                 Ok(None) => return assert!(!waiting),
                 Ok(Some(event)) => {
                     asked = matches!(event, SessionEvent::Asked { .. });
-                    self.said.push(format!("{event:?}"));
+                    let data =
+                        if let SessionEvent::Message(Event::Piece { data, .. }) = &event { data } else { &[][..] };
+                    self.said.push(format!("{event:?} {data:?}"));
                 }
                 Err(fault) => {
                     self.over = fault.severity() == Severity::Fatal;
@@ -320,8 +322,9 @@ mod tests {
     /// What a peer can make one connection hold is what the README says.
     #[test]
     fn a_connection_is_small_and_a_buffer_bounded() {
+        assert!(size_of::<Message<'_>>() <= 80 && size_of::<Event<'_>>() <= 80);
         assert!(size_of::<Connection>() < 512, "{}", size_of::<Connection>());
         assert!(size_of::<Session>() < 768, "{}", size_of::<Session>());
-        const { assert!(ReceiveBuffer::DEFAULT_MAX_CAPACITY >= MAX_FRAME as usize + 4) };
+        const { assert!(crate::ReceiveBuffer::DEFAULT_MAX_CAPACITY >= MAX_FRAME as usize + 4) };
     }
 }

@@ -20,6 +20,7 @@ mod handshaking;
 #[cfg(feature = "mse")]
 pub mod mse;
 mod session;
+mod show;
 
 pub use allowed_fast::{ALLOWED_FAST_COUNT, allowed_fast_set};
 pub use buffer::ReceiveBuffer;

@@ -42,6 +42,7 @@ enum Action {
     #[command(after_long_help = JSON_HELP)]
     Json(json::Json),
     /// Print a value for people: indented, binary strings cut.
+    #[command(visible_alias = "spew")]
     Pretty(pretty::Pretty),
     /// Turn JSON into bencoding.
     #[command(after_long_help = JSON_HELP)]

@@ -34,7 +34,7 @@ impl Pretty {
 /// Recursion ends where the decoder's depth limit does.
 fn show(out: &mut String, node: Node<'_, '_>, depth: usize, full: bool) {
     match node.kind() {
-        Kind::Int => out.push_str(&String::from_utf8_lossy(node.raw().trim_ascii()).trim_matches(['i', 'e'])),
+        Kind::Int => out.push_str(String::from_utf8_lossy(node.raw()).trim_matches(['i', 'e'])),
         Kind::Bytes => string(out, node.as_bytes().unwrap_or_default(), full),
         Kind::List => {
             let items = node.as_list().into_iter().flatten();

@@ -38,7 +38,7 @@ pub(crate) struct EditCommand {
     #[arg(short, long)]
     force: bool,
     /// Print what would change, and change nothing.
-    #[arg(short = 'n', long)]
+    #[arg(long)]
     dry_run: bool,
     /// Print the changes as JSON.
     #[arg(long, requires = "dry_run")]

@@ -20,6 +20,7 @@ pub(crate) fn translate(event: &Event<'_>, connection: &Connection, facts: &mut 
             let remote = connection.remote();
             facts.push(Fact::RequestQueue(remote.reqq));
             facts.push(Fact::UploadOnly(remote.upload_only));
+            facts.extend(remote.listen_port.map(Fact::ListenPort));
             return;
         }
         Event::Have(piece) => Fact::Have(piece),

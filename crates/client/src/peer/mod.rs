@@ -3,11 +3,12 @@
 //! Never: decisions (see `torrent-swarm`), message rules (see `torrent-wire`).
 
 mod blocks;
+mod exchange;
 mod facts;
 mod link;
 mod serve;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     sync::Notify,
@@ -50,6 +51,7 @@ pub(crate) enum End {
 /// A connection in use.
 pub(crate) struct Peer<S> {
     key: PeerKey,
+    address: SocketAddr,
     torrent: Arc<Shared>,
     link: Link<S>,
     connection: Connection,
@@ -65,11 +67,15 @@ pub(crate) struct Peer<S> {
     serving: bool,
     loading: Option<JoinHandle<Loaded>>,
     blocks: blocks::Inbox,
+    exchange: exchange::Exchange,
+    /// Addresses that the peer has told us of.
+    met: Vec<SocketAddr>,
 }
 
 impl<S: Stream> Peer<S> {
     pub(crate) fn new(
         key: PeerKey,
+        address: SocketAddr,
         torrent: Arc<Shared>,
         link: Link<S>,
         connection: Connection,
@@ -77,6 +83,7 @@ impl<S: Stream> Peer<S> {
     ) -> Self {
         Self {
             key,
+            address,
             torrent,
             link,
             connection,
@@ -89,6 +96,8 @@ impl<S: Stream> Peer<S> {
             serving: false,
             loading: None,
             blocks: blocks::Inbox::default(),
+            exchange: exchange::Exchange::default(),
+            met: Vec::new(),
         }
     }
 
@@ -114,7 +123,10 @@ impl<S: Stream> Peer<S> {
                 Wake::Called => self.consult()?,
                 // More is loaded below.
                 Wake::Drained => {}
-                Wake::Tick => self.connection.handle_timeout(clock::now(), &mut self.out)?,
+                Wake::Tick => {
+                    self.connection.handle_timeout(clock::now(), &mut self.out)?;
+                    self.tell_peers()?;
+                }
                 Wake::Loaded(mut loaded) => {
                     self.torrent.brain.with(|swarm| swarm.uploaded(self.key, loaded.payload));
                     self.link.push(&mut loaded.messages);
@@ -143,6 +155,9 @@ impl<S: Stream> Peer<S> {
             return Ok(());
         }
         let consulted = self.consult();
+        if !self.met.is_empty() {
+            self.torrent.add_addresses(self.met.drain(..), false);
+        }
         // Requests leave before the work on what came begins.
         self.link.push(&mut self.out);
         let flushed = self.link.flush_some().await;
@@ -166,6 +181,9 @@ impl<S: Stream> Peer<S> {
                 self.arrived.push((*block, begin..begin + data.len()));
             }
             facts::translate(&event, &self.connection, &mut self.facts);
+            if let torrent_wire::Event::Pex(pex) = &event {
+                self.met.extend(self.exchange.learn(pex, self.address.ip()));
+            }
             if let torrent_wire::Event::Metadata(MetadataMessage::Request { piece }) = event
                 && self.link.is_low()
                 && self.out.len() < MAX_METADATA_WAITING

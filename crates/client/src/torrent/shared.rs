@@ -22,6 +22,7 @@ use crate::{
     client::Core,
     clock,
     disk::{Filled, InFlight, Job, Target},
+    handshake::Answer,
 };
 
 /// BEP 10 `v`.
@@ -47,13 +48,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// What we say first on every connection of this torrent.
-    pub(crate) fn handshake(&self) -> Handshake {
-        Handshake {
-            reserved: Reserved::EXTENSION_PROTOCOL | Reserved::FAST,
-            info_hash: self.info_hash,
-            peer_id: self.peer_id,
-        }
+    /// What we say first on every connection of this torrent, and which extensions we offer.
+    pub(crate) fn answer(&self) -> Answer {
+        let reserved = Reserved::EXTENSION_PROTOCOL | Reserved::FAST;
+        let handshake = Handshake { reserved, info_hash: self.info_hash, peer_id: self.peer_id };
+        let config = if self.info.is_private() { &self.core.private_wire } else { &self.core.wire };
+        Answer { handshake, config: config.clone() }
     }
 
     /// What we say of ourselves where the extension protocol is spoken.

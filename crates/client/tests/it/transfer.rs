@@ -101,3 +101,39 @@ async fn an_empty_torrent_is_complete_at_once() {
     complete(&fixture.download(&client, folder.path(), &[])).await;
     fixture.assert_in(folder.path());
 }
+
+#[tokio::test]
+async fn a_magnet_link_is_enough() {
+    let fixture = Fixture::folder(1 << 15);
+    for encryption in [Encryption::Disabled, Encryption::Required] {
+        let (_seed, address) = fixture.seed(encryption).await;
+        let (leech, _) = client(encryption).await;
+        let mut magnet = fixture.metainfo.magnet();
+        magnet.peers.push(address.into());
+        let metainfo = leech.resolve(&magnet, &[]).await.unwrap();
+        assert_eq!(metainfo.info().as_bytes(), fixture.metainfo.info().as_bytes());
+        let folder = tempfile::tempdir().unwrap();
+        let torrent = leech.add(AddTorrent::new(metainfo, folder.path()).peers([address])).unwrap();
+        torrent.download_all();
+        complete(&torrent).await;
+        fixture.assert_in(folder.path());
+    }
+}
+
+#[tokio::test]
+async fn peers_tell_each_other_of_peers() {
+    let fixture = Fixture::single(500_000, 1 << 15);
+    let (_seed, address) = fixture.seed(Encryption::Disabled).await;
+    let (middle, middle_address) = client(Encryption::Disabled).await;
+    let (leech, _) = client(Encryption::Disabled).await;
+    let (folder_middle, folder_leech) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // The one in the middle knows the seed, and fetches nothing itself.
+    let add = AddTorrent::new(fixture.metainfo.clone(), folder_middle.path()).peers([address]);
+    let between = middle.add(add).unwrap();
+    let mut events = between.events();
+    while !matches!(events.recv().await.unwrap(), Event::PeerConnected(_)) {}
+    let torrent = fixture.download(&leech, folder_leech.path(), &[middle_address]);
+    complete(&torrent).await;
+    fixture.assert_in(folder_leech.path());
+    assert_eq!(between.stats().downloaded, 0);
+}

@@ -1,11 +1,13 @@
 //! Files and folders to torrents. BEP 3, 12, 17, 19, 27, 38, 47, 52. In: a path and what to say about it. Out: [`Metainfo`].
-//! Rooms: `walk` finds files, `plan` puts them in order and adds padding, `crate::hashing` reads them, `write` encodes.
+//! Rooms: `walk` finds files, `plan` puts them in order and adds padding, `crate::hashing` reads them, `stream` reads
+//! pipes, `write` encodes.
 //! Never: a clock. Without a creation date the same files and options give the same bytes.
 
 mod error;
 mod glob;
 mod piece_length;
 mod plan;
+mod stream;
 mod walk;
 mod write;
 

@@ -99,6 +99,19 @@ impl Plan {
         Ok(Self { builder, name, is_folder, files, geometry, skipped })
     }
 
+    /// A file that was read already.
+    pub(super) fn of_one_file(builder: Builder, name: String, geometry: Geometry) -> Self {
+        let file = PlannedFile {
+            elements: Vec::new(),
+            disk: None,
+            length: geometry.total_length(),
+            offset: 0,
+            attributes: Attributes::default(),
+            symlink: None,
+        };
+        Self { builder, name, is_folder: false, files: vec![file], geometry, skipped: Vec::new() }
+    }
+
     /// Name of the torrent.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -195,10 +208,13 @@ fn name(builder: &Builder, path: &Path) -> Result<String, CreateError> {
             None => return Err(CreateError::Name),
         },
     };
-    if matches!(&*name, "" | "." | "..") || name.contains(['/', '\0']) {
-        return Err(CreateError::Name);
-    }
+    check_name(&name)?;
     Ok(name)
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), CreateError> {
+    let is_name = !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']);
+    if is_name { Ok(()) } else { Err(CreateError::Name) }
 }
 
 fn sort(files: &mut [Found], order: FileOrder) {
@@ -211,7 +227,7 @@ fn sort(files: &mut [Found], order: FileOrder) {
     }
 }
 
-fn check_piece_length(length: u32, version: Version) -> Result<(), CreateError> {
+pub(super) fn check_piece_length(length: u32, version: Version) -> Result<(), CreateError> {
     let is_v2 = length.is_power_of_two() && length >= BLOCK_LENGTH;
     let is_possible = (1..=MAX_PIECE_LENGTH).contains(&length) && (is_v2 || !version.has_v2());
     if is_possible { Ok(()) } else { Err(CreateError::PieceLength(length)) }

@@ -29,6 +29,12 @@ impl Hashes {
         }
     }
 
+    /// Adds the hashes of one more piece.
+    pub(super) fn push(&mut self, digests: Digests) {
+        self.v1.extend(digests.v1);
+        self.v2.extend(digests.v2);
+    }
+
     /// The nodes of the pieces of one file.
     fn of(&self, file: &PlannedFile, piece_length: u32) -> &[merkle::Node] {
         let piece_length = u64::from(piece_length);

@@ -287,6 +287,15 @@ fn bep52_trees_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn bep52_long_names_of_folders_do_not_multiply() {
+    let files: Vec<_> = (0..10_000).map(|number| format!("{number:05}")).collect();
+    let leaves = Value::Dict(files.iter().map(|name| (name.clone().into(), leaf(1, 1))).collect());
+    let deep = |length: usize| (0..90).fold(leaves.clone(), |tree, _| value([(&*"d".repeat(length), tree)]));
+    assert_eq!(parse(v2(deep(250), vec![])).unwrap_err().kind(), &ErrorKind::PathsTooLong);
+    assert!(parse(v2(deep(1), vec![])).is_ok());
+}
+
+#[test]
 fn bep52_is_strict() {
     let sorted = v2(value([("a", leaf(5, 1))]), vec![]);
     let text: Vec<u8> = sorted.clone();

@@ -8,12 +8,19 @@ use torrent_bencode::{Dict, Node};
 use super::v1::{Entries, Entry, length, symlink};
 use crate::{Error, ErrorKind, file::Attributes, path::MAX_DEPTH};
 
+/// What the paths of all files may cost in memory, in bytes. A tree says the name of a folder once, but each file below has
+/// it in its path: without a limit a torrent of 20 MB could ask for 7 GB.
+const MAX_PATHS: usize = 128 * 1024 * 1024;
+/// What an element costs besides its bytes.
+const ELEMENT: usize = 32;
+
 pub(super) fn files<'a>(info: &Node<'_, 'a>) -> Result<Entries<'a>, Error> {
     let tree = info.require("file tree")?;
     let mut entries = Vec::new();
     // The folders that are open, each with what is left of it; and their names.
     let mut open: Vec<Dict<'_, 'a>> = vec![tree.dict()?];
     let mut names: Vec<&'a [u8]> = Vec::new();
+    let mut paths = 0_usize;
     while let Some(folder) = open.last_mut() {
         let Some((name, node)) = folder.next() else {
             open.pop();
@@ -32,6 +39,12 @@ pub(super) fn files<'a>(info: &Node<'_, 'a>) -> Result<Entries<'a>, Error> {
         let mut inside = content;
         match (inside.next(), inside.next()) {
             (Some((b"", file)), None) => {
+                let path =
+                    names.iter().fold(0, |sum: usize, name| sum.saturating_add(name.len()).saturating_add(ELEMENT));
+                paths = paths.saturating_add(path);
+                if paths > MAX_PATHS {
+                    return Err(Error::at(&tree, ErrorKind::PathsTooLong));
+                }
                 let mut entry = entry(&file)?;
                 entry.elements = names.iter().map(|name| Cow::Borrowed(*name)).collect();
                 entries.push(entry);

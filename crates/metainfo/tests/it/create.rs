@@ -61,6 +61,29 @@ fn a_single_file_has_no_folder() {
 }
 
 #[test]
+fn what_comes_through_a_pipe_makes_the_same_torrent() {
+    for version in [Version::V1, Version::V2, Version::Hybrid] {
+        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 4 * PIECE, 5 * PIECE, 9 * PIECE + 5] {
+            let tree = Tree::new([("a", content(length, 0))]);
+            let builder = Builder::new().version(version).piece_length(2 * PIECE as u32).name("a");
+            let file = builder.clone().build(tree.root().join("a")).unwrap();
+            let pipe = builder.read(&tree.files["a"][..]).unwrap();
+            assert_eq!(pipe.as_bytes(), file.as_bytes(), "{version:?} {length}");
+        }
+    }
+    assert!(matches!(Builder::new().read(&b"x"[..]), Err(CreateError::Name)));
+}
+
+#[test]
+fn info_from_peers_becomes_a_torrent_file() {
+    let tree = Tree::new([("a", content(5 * PIECE, 0)), ("b", content(7, 0))]);
+    for version in [Version::V1, Version::V2, Version::Hybrid] {
+        let torrent = Builder::new().version(version).piece_length(PIECE as u32).build(tree.root()).unwrap();
+        assert_eq!(Metainfo::from_info(torrent.info(), torrent.piece_layers()), Ok(torrent));
+    }
+}
+
+#[test]
 fn v1_is_ordered_by_bytes_and_v2_by_tree() {
     let tree = Tree::new(["a/x", "a-b/x", "a.txt", "B"].map(|path| (path, vec![1])));
     let hybrid = Builder::new().build(tree.root()).unwrap();

@@ -176,4 +176,5 @@ pub(super) const AZUREUS_STYLE: &[([u8; 2], &str, Version)] = &[
     (*b"qB", "qBittorrent", three),
     (*b"rQ", "rqbit", tagged),
     (*b"st", "sharktorrent", tagged),
+    (*b"to", "torrent", three),
 ];

@@ -5,7 +5,7 @@ use torrent_types::{Block, Geometry, GeometryError};
 use super::HashRange;
 
 /// One message of the peer wire. Payloads are borrowed from the receive buffer; piece numbers are as they came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Message<'a> {
     /// A frame of length 0: the sender is alive.

@@ -1,7 +1,6 @@
 //! A [`Session`] over a stream: reads, writes and keeps time for it.
 
 use std::{
-    error, fmt,
     future::poll_fn,
     io,
     pin::Pin,
@@ -14,7 +13,8 @@ use tokio::{
 };
 use torrent_types::InfoHash;
 
-use crate::{ApiMisuse, Config, Connection, Event, Handshake, Message, PeerFault, Reserved, Session, SessionEvent};
+use super::error::StreamError;
+use crate::{ApiMisuse, Config, Connection, Event, Handshake, Message, Reserved, Session, SessionEvent};
 
 /// A peer at the other end of a stream: TCP, uTP, [`MseStream`](crate::mse::tokio::MseStream), or a pipe.
 ///
@@ -95,7 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PeerStream<S> {
     /// The next thing the peer says. Sends what is queued meanwhile.
     ///
     /// # Errors
-    /// If the stream fails or ends, or the peer breaks the protocol. After a [`PeerFault`] that is not fatal one can go
+    /// If the stream fails or ends, or the peer breaks the protocol. After a [`PeerFault`](crate::PeerFault) that is not fatal one can go
     /// on.
     pub async fn next(&mut self) -> Result<Event<'_>, StreamError> {
         while !self.session.has_message() {
@@ -194,51 +194,4 @@ const CONNECTED: &str = "the handshakes are done before anybody gets hold of thi
 /// Tokio's clock, which tests may stop.
 pub(super) fn now() -> Instant {
     Instant::now()
-}
-
-/// Why a [`PeerStream`] has ended, or a message has been of no use.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum StreamError {
-    /// The peer has closed the stream.
-    Closed,
-    /// The stream has failed.
-    Io(io::Error),
-    /// The peer has broken the protocol; see [`PeerFault::severity`].
-    Peer(PeerFault),
-    /// The peer means a torrent that we do not have.
-    UnknownTorrent,
-}
-
-impl From<io::Error> for StreamError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<PeerFault> for StreamError {
-    fn from(fault: PeerFault) -> Self {
-        Self::Peer(fault)
-    }
-}
-
-impl fmt::Display for StreamError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed => f.write_str("the peer has closed the connection"),
-            Self::Io(error) => error.fmt(f),
-            Self::Peer(fault) => fault.fmt(f),
-            Self::UnknownTorrent => f.write_str("the peer means a torrent that we do not have"),
-        }
-    }
-}
-
-impl error::Error for StreamError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::Io(error) => Some(error),
-            Self::Peer(fault) => Some(fault),
-            Self::Closed | Self::UnknownTorrent => None,
-        }
-    }
 }

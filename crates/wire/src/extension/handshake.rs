@@ -3,12 +3,14 @@
 
 use std::{
     borrow::Cow,
+    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use torrent_bencode::{Document, Encoder};
 
 use super::{MalformedPayload, options};
+use crate::show;
 
 /// Bytes of a client name that are kept.
 const MAX_CLIENT_NAME: usize = 128;
@@ -30,14 +32,24 @@ pub struct ExtendedHandshake<'a> {
     pub listen_port: Option<u16>,
     /// `metadata_size`: length of the info dictionary in bytes, never 0.
     pub metadata_size: Option<u32>,
-    /// `reqq`: how many requests the sender keeps in its queue.
+    /// `reqq`: how many requests the sender keeps in its queue, never 0.
     pub reqq: Option<u32>,
     /// `upload_only`: whether the sender wants nothing more, though it may not have everything.
     pub upload_only: Option<bool>,
     /// `yourip`: the receiver's address as the sender sees it.
     pub your_ip: Option<IpAddr>,
     /// `m` of a received handshake, as it came.
-    m: Option<&'a [u8]>,
+    m: Offers<'a>,
+}
+
+/// A bencoded dictionary, if there is one.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Offers<'a>(Option<&'a [u8]>);
+
+impl fmt::Debug for Offers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map(show::payload).fmt(f)
+    }
 }
 
 impl<'a> ExtendedHandshake<'a> {
@@ -63,10 +75,10 @@ impl<'a> ExtendedHandshake<'a> {
             ipv6: bytes("ipv6").and_then(ipv6),
             listen_port: number("p").and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0),
             metadata_size: positive("metadata_size").filter(|size| *size != 0),
-            reqq: positive("reqq"),
+            reqq: positive("reqq").filter(|requests| *requests != 0),
             upload_only: flag("upload_only"),
             your_ip: bytes("yourip").and_then(|ip| ipv4(ip).map(IpAddr::V4).or_else(|| ipv6(ip).map(IpAddr::V6))),
-            m: root.find("m").filter(|m| m.as_dict().is_some()).map(|m| m.raw()),
+            m: Offers(root.find("m").filter(|m| m.as_dict().is_some()).map(|m| m.raw())),
         })
     }
 
@@ -105,7 +117,7 @@ impl<'a> ExtendedHandshake<'a> {
 
     /// Calls `see` with name and number of every extension that the sender takes, or (0) does no longer.
     pub fn for_each_extension(&self, mut see: impl FnMut(&'a [u8], u8)) {
-        let Some(document) = self.m.and_then(|m| Document::decode(m, &options()).ok()) else { return };
+        let Some(document) = self.m.0.and_then(|m| Document::decode(m, &options()).ok()) else { return };
         for (name, id) in document.root().as_dict().into_iter().flatten() {
             if let Some(id) = id.as_int().and_then(|id| u8::try_from(id).ok()) {
                 see(name, id);

@@ -24,8 +24,9 @@ fn bep10_handshakes_of_the_wild_are_read() {
     assert_eq!(handshake.ipv6, Some("2001:db8::1".parse().unwrap()));
     assert_eq!((handshake.listen_port, handshake.prefers_encryption), (Some(51413), Some(true)));
 
-    let nonsense = b"d1:mi0e13:metadata_sizei-1e1:pi0e4:reqqi99999999999e1:vle6:yourip3:abce";
-    assert_eq!(ExtendedHandshake::decode(nonsense), Ok(ExtendedHandshake::default()));
+    for nonsense in [&b"d1:mi0e13:metadata_sizei-1e1:pi0e4:reqqi99999999999e1:vle6:yourip3:abce"[..], b"d4:reqqi0ee"] {
+        assert_eq!(ExtendedHandshake::decode(nonsense), Ok(ExtendedHandshake::default()));
+    }
 }
 
 #[test]
@@ -159,6 +160,7 @@ proptest! {
         let mut handshake = ExtendedHandshake::default();
         [handshake.complete_ago, handshake.reqq, handshake.metadata_size] = numbers;
         handshake.metadata_size = handshake.metadata_size.filter(|size| *size != 0);
+        handshake.reqq = handshake.reqq.filter(|requests| *requests != 0);
         handshake.listen_port = port;
         [handshake.prefers_encryption, handshake.upload_only] = flags;
         handshake.your_ip = ip.map(|peer| peer.ip());

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use torrent_types::{Geometry, InfoHash, PeerId};
+use torrent_types::{Bitfield, Geometry, InfoHash, MAX_PIECES, PeerId, PieceIndex};
 use torrent_wire::{
-    Config, Handshake, HandshakeEvent, Handshaking, MAX_FRAME, Message, PeerFault, ReceiveBuffer, Reserved, Session,
-    SessionEvent, Severity,
+    Config, Event, Handshake, HandshakeEvent, Handshaking, MAX_FRAME, Message, PeerFault, ReceiveBuffer, Reserved,
+    Session, SessionEvent, Severity,
 };
 
 use crate::strategies::{Owned, message};
@@ -121,6 +121,55 @@ fn a_peer_cannot_make_the_buffer_grow_past_its_maximum() {
     }
     assert_eq!(buffer.capacity(), ReceiveBuffer::DEFAULT_MAX_CAPACITY);
     assert!(matches!(Message::decode(buffer.filled(), MAX_FRAME), Ok(Some(_))), "which is enough for any frame");
+}
+
+#[test]
+fn bitfields_of_any_size_go_through_a_session_both_ways() {
+    let now = crate::now();
+    for pieces in [130_000, 300_000, MAX_PIECES] {
+        let geometry = Geometry::new(u64::from(pieces) * 16384, 16384).unwrap();
+        let mut have = Bitfield::full(pieces);
+        have.clear(PieceIndex::new(5));
+        let mut alice = Session::initiator(now, handshake(1), Config::default());
+        let mut bob = Session::responder(now, Config::default());
+        bob.handle_bytes(now, &handshake(1).encode());
+        bob.poll_event(now).unwrap();
+        bob.answer(handshake(2));
+        bob.poll_event(now).unwrap();
+        alice.handle_bytes(now, &handshake(2).encode());
+        alice.poll_event(now).unwrap();
+
+        let (connection, out) = bob.open().unwrap();
+        out.clear();
+        connection.send_pieces(now, &have, out).unwrap();
+        let (connection, _) = alice.open().unwrap();
+        connection.set_geometry(geometry).unwrap();
+        let mut heard = None;
+        for chunk in bob.poll_transmit().chunks(1000) {
+            assert_eq!(alice.handle_bytes(now, chunk), chunk.len());
+            if let Some(SessionEvent::Message(Event::Bitfield(bits))) = alice.poll_event(now).unwrap() {
+                heard = Some(Bitfield::from_bytes(bits, pieces).unwrap());
+            }
+        }
+        assert_eq!(heard, Some(have));
+    }
+}
+
+#[test]
+fn an_incomplete_message_is_moved_once_at_most() {
+    let mut buffer = ReceiveBuffer::new(ReceiveBuffer::DEFAULT_MAX_CAPACITY);
+    buffer.extend(&[0; 200_000]);
+    buffer.consume(200_000);
+    let capacity = buffer.capacity();
+    // A read ends inside a block of 16 KiB, the rest of which comes in small portions.
+    buffer.extend(&vec![0; capacity - 100]);
+    buffer.consume(capacity - 10_000);
+    buffer.extend(b"rest");
+    let place = buffer.filled().as_ptr();
+    for _ in 0..10 {
+        buffer.extend(&[1; 600]);
+        assert_eq!((buffer.filled().as_ptr(), buffer.capacity()), (place, capacity));
+    }
 }
 
 #[test]

@@ -5,9 +5,12 @@ mod fetch;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use torrent_bencode::{Document, Encoder};
 
 use super::{MalformedPayload, options};
+use crate::show;
 
 pub use fetch::{Assembled, MetadataFault, MetadataFetch};
 
@@ -15,7 +18,7 @@ pub use fetch::{Assembled, MetadataFault, MetadataFetch};
 pub const METADATA_BLOCK_LENGTH: u32 = 16 * 1024;
 
 /// A message of `ut_metadata`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetadataMessage<'a> {
     /// The sender wants this block.
@@ -98,5 +101,18 @@ impl<'a> MetadataMessage<'a> {
             Some(Self::Data { piece, total_size, data })
         };
         metadata.and_then(block).unwrap_or(Self::Reject { piece })
+    }
+}
+
+impl fmt::Debug for MetadataMessage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request { piece } => write!(f, "Request({piece})"),
+            Self::Data { piece, total_size, data } => {
+                write!(f, "Data {{ piece: {piece}, total_size: {total_size}, data: {:?} }}", show::payload(data))
+            }
+            Self::Reject { piece } => write!(f, "Reject({piece})"),
+            Self::Unknown { kind } => write!(f, "Unknown({kind})"),
+        }
     }
 }

@@ -1,25 +1,21 @@
 //! `torrent create`: files and folders to torrents.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+mod plan;
+mod spool;
 
-use serde::Serialize;
-use tempfile::TempDir;
+use std::path::{Path, PathBuf};
+
 use torrent_metainfo::{
     Builder, CreateError, Version,
-    create::{FileOrder, Glob, Plan, SkipReason, Symlinks},
+    create::{FileOrder, Glob, Symlinks},
     magnet::PeerAddress,
 };
 
 use crate::{
-    describe::{self, SCHEMA},
+    describe,
     exit::{Code, Failure, Outcome},
     output::{self, Output},
     progress::Style,
-    table::{Align, Table, clean},
-    units,
     values::{Date, PieceLength, Tier, Url},
     work,
 };
@@ -38,9 +34,6 @@ environment) or leave it out (--date none).
 
 Patterns: * is any text but /, ** any text, ? one character, [a-z] one of a set. A pattern without / is compared
 with names at any depth, one with / with the whole path below PATH.";
-
-/// How many files that were left out are named.
-const MAX_NAMED: usize = 10;
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -168,7 +161,7 @@ enum Links {
 impl Create {
     pub(crate) fn run(self, quiet: bool) -> Outcome {
         self.check_options()?;
-        let (path, _spool) = match spool(&self.path, self.name.as_deref())? {
+        let (path, _spool) = match spool::stdin(&self.path, self.name.as_deref())? {
             Some((path, spool)) => (path, Some(spool)),
             None => (self.path.clone(), None),
         };
@@ -176,10 +169,13 @@ impl Create {
         let file_name = format!("{}.torrent", plan.name());
         let output = Output::new(self.output.as_deref().unwrap_or(Path::new(&file_name)), &file_name, self.force);
         if !quiet {
-            self.warn(&plan);
+            if self.private && self.announce.is_empty() {
+                output::note("note: a private torrent without a tracker finds no peers");
+            }
+            plan::note_left_out(&plan);
         }
         if self.dry_run {
-            return show_plan(&plan, self.json);
+            return plan::print(&plan, self.json);
         }
         output.check()?;
         let style = if quiet { Style::None } else { self.progress };
@@ -253,48 +249,6 @@ impl Create {
         }
         builder
     }
-
-    /// What people may not have meant.
-    fn warn(&self, plan: &Plan) {
-        if self.private && self.announce.is_empty() {
-            output::note("note: a private torrent without a tracker finds no peers");
-        }
-        let skipped = plan.skipped();
-        for skipped in skipped.iter().take(MAX_NAMED) {
-            let path = clean(&skipped.path.display().to_string());
-            output::note(format_args!("left out: {path} ({})", reason(skipped.reason)));
-        }
-        if let Some(more @ 1..) = skipped.len().checked_sub(MAX_NAMED) {
-            output::note(format_args!("left out: {more} more"));
-        }
-    }
-}
-
-fn reason(reason: SkipReason) -> &'static str {
-    match reason {
-        SkipReason::Excluded => "excluded",
-        SkipReason::Hidden => "hidden; --hidden takes it",
-        SkipReason::Litter => "desktop litter; --litter takes it",
-        SkipReason::NotIncluded => "not included",
-        SkipReason::Special => "neither file nor folder",
-        SkipReason::Symlink => "symlink",
-        _ => "not wanted",
-    }
-}
-
-/// Stdin as a file that lives as long as its folder.
-fn spool(path: &Path, name: Option<&str>) -> Outcome<Option<(PathBuf, TempDir)>> {
-    if path != "-" {
-        return Ok(None);
-    }
-    if name.is_none() {
-        return Err(Failure::message(Code::Usage, "stdin has no name: say --name"));
-    }
-    let folder = TempDir::with_prefix("torrent-").map_err(|error| Failure::io("temporary folder", &error))?;
-    let path = folder.path().join("stdin");
-    let copied = fs::File::create(&path).and_then(|mut file| io::copy(&mut io::stdin().lock(), &mut file));
-    copied.map_err(|error| Failure::io("stdin", &error))?;
-    Ok(Some((path, folder)))
 }
 
 fn failure(error: CreateError) -> Failure {
@@ -308,68 +262,4 @@ fn failure(error: CreateError) -> Failure {
         _ => Code::Disk,
     };
     Failure::message(code, error)
-}
-
-#[derive(Debug, Serialize)]
-struct PlanAnswer<'a> {
-    schema: u32,
-    name: &'a str,
-    size: u64,
-    piece_length: u32,
-    piece_count: u32,
-    files: Vec<PlanFile>,
-    left_out: Vec<LeftOut>,
-}
-
-#[derive(Debug, Serialize)]
-struct PlanFile {
-    path: String,
-    length: u64,
-    disk_path: String,
-}
-
-#[derive(Debug, Serialize)]
-struct LeftOut {
-    path: String,
-    reason: &'static str,
-}
-
-fn show_plan(plan: &Plan, json: bool) -> Outcome {
-    let path = |elements: &[String]| {
-        let elements: Vec<_> = std::iter::once(plan.name()).chain(elements.iter().map(String::as_str)).collect();
-        elements.join("/")
-    };
-    let files = plan.files().iter().filter_map(|file| Some((file, file.disk_path()?)));
-    let geometry = plan.geometry();
-    if json {
-        let file = |(file, disk): (&torrent_metainfo::create::PlannedFile, &Path)| PlanFile {
-            path: path(file.elements()),
-            length: file.length(),
-            disk_path: disk.display().to_string(),
-        };
-        let skipped = plan.skipped().iter();
-        return output::json(&PlanAnswer {
-            schema: SCHEMA,
-            name: plan.name(),
-            size: plan.content_length(),
-            piece_length: geometry.piece_length(),
-            piece_count: geometry.piece_count(),
-            files: files.map(file).collect(),
-            left_out: skipped
-                .map(|skipped| LeftOut {
-                    path: skipped.path.display().to_string(),
-                    reason: reason(skipped.reason).split(';').next().unwrap_or_default(),
-                })
-                .collect(),
-        });
-    }
-    let mut table = Table::new([Align::Right, Align::Left]);
-    for (file, _) in files {
-        let size = if table.on_terminal() { units::size(file.length()) } else { file.length().to_string() };
-        table.row([size, path(file.elements())]);
-    }
-    table.print()?;
-    let (size, piece) = (units::size(plan.content_length()), units::size(geometry.piece_length().into()));
-    output::note(format_args!("{}: {size} in {} pieces of {piece}", clean(plan.name()), geometry.piece_count()));
-    Ok(())
 }

@@ -1,0 +1,134 @@
+//! From a magnet link to a torrent: peers from its trackers and from the link are asked for the metadata, until one has it.
+//! Spec: BEP 9. In: a link. Out: a [`Metainfo`]. Never: content.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use tokio::task::JoinSet;
+use torrent_bencode::{Encoder, RawValue};
+use torrent_metainfo::{Info, Magnet, Metainfo};
+use torrent_tracker::{AnnounceRequest, TrackerUrl, Trust};
+use torrent_wire::{FetchOptions, MetadataHash, fetch_metadata};
+
+use crate::{Client, Error};
+
+/// Peers asked at a time.
+const MAX_ASKED: usize = 20;
+/// Peers remembered; others are forgotten, and come again with the next announce.
+const MAX_WAITING: usize = 500;
+/// Between two rounds of announces and attempts.
+const ROUND: Duration = Duration::from_secs(15);
+
+enum Found {
+    Peers(Vec<SocketAddr>),
+    Metadata(Box<Metainfo>),
+    Nothing,
+}
+
+impl Client {
+    /// Fetches the metadata of a magnet link from its peers. It goes on until it has them: put a deadline around it.
+    /// `peers` are asked first, with those that the link itself names.
+    ///
+    /// # Errors
+    /// If the metadata is right by its hash and no torrent all the same.
+    pub async fn resolve(&self, magnet: &Magnet, peers: &[SocketAddr]) -> Result<Metainfo, Error> {
+        let mut named: Vec<_> = peers.to_vec();
+        for peer in &magnet.peers {
+            // A name that nobody knows is a peer fewer.
+            named.extend(tokio::net::lookup_host((peer.host(), peer.port())).await.into_iter().flatten());
+        }
+        let options =
+            FetchOptions::default().encryption(self.core.config.encryption).peer_id(self.core.make_peer_id()?);
+        let hash = magnet.info_hashes.v1().map(MetadataHash::from);
+        let hash = hash.or_else(|| magnet.info_hashes.v2().map(MetadataHash::from)).ok_or(Error::V2Only)?;
+        loop {
+            let round = self.round(magnet, hash, &options, &named);
+            if let Ok(found) = tokio::time::timeout(ROUND.saturating_mul(4), round).await
+                && let Some(metainfo) = found?
+            {
+                return Ok(metainfo);
+            }
+            tokio::time::sleep(ROUND).await;
+        }
+    }
+
+    /// Asks every tracker once, and every peer once. `None`: nobody has it.
+    async fn round(
+        &self,
+        magnet: &Magnet,
+        hash: MetadataHash,
+        options: &FetchOptions,
+        named: &[SocketAddr],
+    ) -> Result<Option<Metainfo>, Error> {
+        let mut work = JoinSet::new();
+        for tracker in &magnet.trackers {
+            let Ok(url) = TrackerUrl::parse(tracker) else { continue };
+            let url = url.trust(Trust::Torrent);
+            let (client, port) = (self.core.trackers.clone(), self.core.port);
+            let request = AnnounceRequest::new(magnet.info_hashes.short(), self.core.make_peer_id()?, port);
+            work.spawn(async move {
+                let answer = client.announce(&url, &request).await;
+                tracing::debug!(%url, ok = answer.is_ok(), "asked for peers");
+                Ok(answer.map_or(Found::Nothing, |answer| Found::Peers(answer.peers)))
+            });
+        }
+        let mut waiting: VecDeque<_> = named.iter().copied().collect();
+        let mut seen: BTreeSet<_> = named.iter().copied().collect();
+        let mut asked = 0;
+        loop {
+            while asked < MAX_ASKED
+                && let Some(peer) = waiting.pop_front()
+            {
+                asked += 1;
+                let (magnet, options) = (magnet.clone(), options.clone());
+                work.spawn(async move {
+                    match fetch_metadata(peer, hash, &options).await {
+                        Ok(info) => torrent_of(&magnet, info).map(|metainfo| Found::Metadata(Box::new(metainfo))),
+                        Err(error) => {
+                            tracing::debug!(%peer, %error, "no metadata");
+                            Ok(Found::Nothing)
+                        }
+                    }
+                });
+            }
+            match work.join_next().await {
+                Some(Ok(Ok(Found::Metadata(metainfo)))) => return Ok(Some(*metainfo)),
+                Some(Ok(Ok(Found::Peers(peers)))) => {
+                    let room = MAX_WAITING.saturating_sub(waiting.len());
+                    waiting.extend(peers.into_iter().filter(|peer| seen.insert(*peer)).take(room));
+                }
+                Some(Ok(Ok(Found::Nothing))) => asked = asked.saturating_sub(1),
+                Some(Ok(Err(error))) => return Err(error),
+                Some(Err(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+/// A .torrent file of what peers and the link say.
+fn torrent_of(magnet: &Magnet, info: impl Into<bytes::Bytes>) -> Result<Metainfo, Error> {
+    let info = match Info::from_peers(&magnet.info_hashes, info) {
+        Some(info) => info?,
+        // Right by one of its hashes, wrong by the other.
+        None => return Err(Error::WrongMetadata),
+    };
+    let raw = RawValue::new(info.as_bytes()).map_err(|_| Error::WrongMetadata)?;
+    let mut torrent = Vec::new();
+    Encoder::new(&mut torrent).dict(|root| {
+        root.put("announce", magnet.trackers.first().map(String::as_str));
+        if magnet.trackers.len() > 1 {
+            root.list("announce-list", |tiers| {
+                magnet.trackers.iter().for_each(|url| tiers.list(|tier| tier.put(url.as_str())));
+            });
+        }
+        root.put("info", raw);
+        if !magnet.web_seeds.is_empty() {
+            root.list("url-list", |urls| magnet.web_seeds.iter().for_each(|url| urls.put(url.as_str())));
+        }
+    });
+    Ok(Metainfo::from_bytes(torrent)?)
+}

@@ -1,0 +1,81 @@
+//! A torrent of what comes through a pipe: one file, read once, on this thread.
+
+use std::io::{self, Read};
+
+use sha1::Sha1;
+use sha2::Digest;
+use torrent_types::{BLOCK_LENGTH, Geometry, MAX_PIECES};
+
+use super::{
+    Builder, CreateError, Plan,
+    plan::{check_name, check_piece_length},
+    write::{self, Hashes},
+};
+use crate::{Metainfo, hashing::Digests, merkle};
+
+/// What pieces are if nobody says: the length of the content is not known before its end.
+const PIECE_LENGTH: u32 = 1024 * 1024;
+
+impl Builder {
+    /// Makes the torrent of a single file from its content, such as standard input. Files, order and threads do not matter.
+    ///
+    /// Pieces are of 1 MiB unless set.
+    ///
+    /// # Errors
+    /// If no name is set, the content cannot be read, or the options do not go together.
+    pub fn read(self, mut content: impl Read) -> Result<Metainfo, CreateError> {
+        let name = self.name.clone().ok_or(CreateError::Name)?;
+        check_name(&name)?;
+        let piece_length = self.piece_length.unwrap_or(PIECE_LENGTH);
+        check_piece_length(piece_length, self.version)?;
+        let (v1, v2) = (self.version.has_v1(), self.version.has_v2());
+
+        let mut hashes = Hashes::new(0, v1, v2);
+        let mut total = 0_u64;
+        loop {
+            let (piece, length) = piece(&mut content, piece_length, v1, v2, total == 0)
+                .map_err(|error| CreateError::Io { path: name.clone().into(), error })?;
+            if length > 0 {
+                hashes.push(piece);
+                total = total.saturating_add(length);
+            }
+            if length < u64::from(piece_length) {
+                break;
+            }
+            if total.div_ceil(piece_length.into()) > MAX_PIECES.into() {
+                return Err(CreateError::TooManyPieces);
+            }
+        }
+        let geometry = Geometry::new(total, piece_length).map_err(|_| CreateError::TooManyPieces)?;
+        let plan = Plan::of_one_file(self, name, geometry);
+        Metainfo::from_bytes(write::torrent(&plan, &hashes)).map_err(CreateError::Invalid)
+    }
+}
+
+/// The hashes of the next piece, and its length: less than asked for at the end.
+fn piece(content: &mut impl Read, length: u32, v1: bool, v2: bool, is_first: bool) -> io::Result<(Digests, u64)> {
+    let mut sha1 = v1.then(Sha1::new);
+    let mut nodes = Vec::new();
+    let mut done = 0_u64;
+    let mut block = Vec::with_capacity(BLOCK_LENGTH as usize);
+    while done < length.into() {
+        let wanted = u64::from(length).saturating_sub(done).min(BLOCK_LENGTH.into());
+        block.clear();
+        let found = content.by_ref().take(wanted).read_to_end(&mut block)?;
+        if found == 0 {
+            break;
+        }
+        if let Some(sha1) = &mut sha1 {
+            sha1.update(&block);
+        }
+        if v2 {
+            nodes.push(merkle::block(&block));
+        }
+        done = done.saturating_add(u64::try_from(found).unwrap_or(wanted));
+    }
+    // A file that ends in its first piece has no layer: the piece is its root.
+    let is_whole = is_first && done < length.into();
+    let top = merkle::height(if is_whole { done } else { length.into() });
+    let v2 = v2.then(|| merkle::fold(&mut nodes, 0, top));
+    Ok((Digests { v1: sha1.map(|hasher| hasher.finalize().into()), v2 }, done))
+}
