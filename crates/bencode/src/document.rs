@@ -39,13 +39,13 @@ impl<'a> Document<'a> {
     /// The outermost value.
     #[must_use]
     pub fn root(&self) -> Node<'_, 'a> {
-        Node::root(self.input, &self.tokens.tokens)
+        Node::root(self.input, self.tokens.as_slice())
     }
 
     /// What was accepted though it is not canonical, by offset; at most the first 64. Strict options leave none.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
-        &self.tokens.warnings
+        self.tokens.warnings()
     }
 }
 
@@ -76,7 +76,7 @@ impl Decoder {
     pub fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Node<'_, 'a>, Error> {
         self.tokens.read(input, &self.options)?;
         self.tokens.finish(input, &self.options)?;
-        Ok(Node::root(input, &self.tokens.tokens))
+        Ok(Node::root(input, self.tokens.as_slice()))
     }
 
     /// As [`Document::decode_prefix`]; replaces what was decoded before.
@@ -86,12 +86,12 @@ impl Decoder {
     pub fn decode_prefix<'a>(&mut self, input: &'a [u8]) -> Result<(Node<'_, 'a>, &'a [u8]), Error> {
         self.tokens.read(input, &self.options)?;
         let rest = input.get(self.tokens.end()..).unwrap_or_default();
-        Ok((Node::root(input, &self.tokens.tokens), rest))
+        Ok((Node::root(input, self.tokens.as_slice()), rest))
     }
 
     /// As [`Document::warnings`], about what was decoded last.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
-        &self.tokens.warnings
+        self.tokens.warnings()
     }
 }

@@ -2,6 +2,7 @@
 //! Spec: BEP 3 § "bencoding": "keys must be strings and appear in sorted order (sorted as raw strings)".
 
 use alloc::{string::String, vec::Vec};
+use core::ops::Range;
 
 use crate::{RawValue, RawValueBuf};
 
@@ -83,14 +84,10 @@ impl<'b> Encoder<'b> {
 
     /// Writes a dictionary, and returns what the closure does. Keys may be put in any order.
     pub fn dict<R>(self, fill: impl FnOnce(&mut DictEncoder<'_>) -> R) -> R {
-        self.out.push(b'd');
-        let start = self.out.len();
-        let mut dict = DictEncoder { out: self.out, last_key: None, sorted: true };
+        let entries = Entries::begin(self.out);
+        let mut dict = DictEncoder { out: self.out, entries };
         let result = fill(&mut dict);
-        if !dict.sorted {
-            sort(dict.out, start);
-        }
-        self.out.push(b'e');
+        dict.entries.end(dict.out);
         result
     }
 }
@@ -125,8 +122,7 @@ impl ListEncoder<'_> {
 #[derive(Debug)]
 pub struct DictEncoder<'b> {
     out: &'b mut Vec<u8>,
-    last_key: Option<(usize, usize)>,
-    sorted: bool,
+    entries: Entries,
 }
 
 impl DictEncoder<'_> {
@@ -146,19 +142,46 @@ impl DictEncoder<'_> {
     }
 
     fn entry<R>(&mut self, key: &[u8], write: impl FnOnce(Encoder<'_>) -> R) -> R {
-        let start = self.out.len();
+        let before = self.out.len();
         write_string(self.out, key);
         let body = self.out.len();
         let result = write(Encoder::new(self.out));
-        if self.out.len() == body {
-            self.out.truncate(start);
-            return result;
-        }
-        if let Some((from, to)) = self.last_key {
-            self.sorted &= self.out.get(from..to).is_some_and(|last| last < key);
-        }
-        self.last_key = Some((body.saturating_sub(key.len()), body));
+        self.entries.add(self.out, before, body.saturating_sub(key.len())..body);
         result
+    }
+}
+
+/// What is known of the entries of a dictionary that is being written.
+#[derive(Debug)]
+pub(crate) struct Entries {
+    start: usize,
+    last_key: Option<Range<usize>>,
+    sorted: bool,
+}
+
+impl Entries {
+    pub(crate) fn begin(out: &mut Vec<u8>) -> Self {
+        out.push(b'd');
+        Self { start: out.len(), last_key: None, sorted: true }
+    }
+
+    /// An entry has been written from `before` on, its key's bytes at `key`. Without a value it is taken back.
+    pub(crate) fn add(&mut self, out: &mut Vec<u8>, before: usize, key: Range<usize>) {
+        if out.len() == key.end {
+            out.truncate(before);
+            return;
+        }
+        if let Some(last) = &self.last_key {
+            self.sorted &= out.get(last.clone()) < out.get(key.clone());
+        }
+        self.last_key = Some(key);
+    }
+
+    pub(crate) fn end(&self, out: &mut Vec<u8>) {
+        if !self.sorted {
+            sort(out, self.start);
+        }
+        out.push(b'e');
     }
 }
 
@@ -213,7 +236,7 @@ fn after_value(mut bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn write_string(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn write_string(out: &mut Vec<u8>, bytes: &[u8]) {
     write_decimal(out, bytes.len() as u128);
     out.push(b':');
     out.extend_from_slice(bytes);

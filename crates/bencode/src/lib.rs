@@ -12,10 +12,16 @@ extern crate std;
 mod document;
 mod encode;
 mod error;
+mod fast_path;
+#[doc(hidden)]
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod node;
 mod options;
 mod path;
 mod raw;
+#[cfg(feature = "serde")]
+pub mod serde;
 mod show;
 mod token;
 mod tokenizer;
@@ -31,3 +37,6 @@ pub use path::{Path, Segment};
 pub use raw::{RawValue, RawValueBuf};
 pub use value::Value;
 pub use warning::{Warning, WarningKind};
+
+#[cfg(test)]
+mod tests;

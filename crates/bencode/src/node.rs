@@ -193,33 +193,53 @@ impl<'d, 'a> Node<'d, 'a> {
         self.dict()?.find(key).ok_or_else(missing)
     }
 
-    fn error(&self, kind: ErrorKind) -> Error {
+    pub(crate) fn error(&self, kind: ErrorKind) -> Error {
         Error::new(kind, self.offset(), self.path())
     }
 
-    fn wrong(&self, expected: Kind) -> Error {
+    pub(crate) fn wrong(&self, expected: Kind) -> Error {
         self.error(ErrorKind::WrongKind { expected, found: self.kind() })
-    }
-
-    fn as_i128(&self) -> Option<i128> {
-        match (self.tag(), self.raw()) {
-            (Tag::Int, [b'i', digits @ .., b'e']) => tokenizer::integer(digits),
-            _ => None,
-        }
     }
 
     fn tag(&self) -> Tag {
         self.tokens.get(self.index).map_or(Tag::End, |token| token.tag())
     }
 
-    /// The first of its children, or the end of it.
-    const fn child(self) -> Self {
-        Self { index: self.index.saturating_add(1), ..self }
-    }
-
     /// The index of the item after it.
     fn next(&self) -> usize {
         self.index.saturating_add(self.tokens.get(self.index).map_or(1, |token| token.skip()))
+    }
+
+    /// The integer, if it is one.
+    #[must_use]
+    pub(crate) fn as_i128(&self) -> Option<i128> {
+        match (self.tag(), self.raw()) {
+            (Tag::Int, [b'i', digits @ .., b'e']) => tokenizer::integer(digits),
+            _ => None,
+        }
+    }
+
+    /// The first of its children, or the end of it: a dictionary's children are key, value, key, value.
+    pub(crate) const fn child(self) -> Self {
+        Self { index: self.index.saturating_add(1), ..self }
+    }
+
+    /// The item after it, or the end of what it is in.
+    #[cfg(feature = "serde")]
+    pub(crate) fn sibling(self) -> Self {
+        Self { index: self.next(), ..self }
+    }
+
+    /// Whether this is no item, but the end of a list or dictionary.
+    #[cfg(feature = "serde")]
+    pub(crate) fn is_end(&self) -> bool {
+        self.tag() == Tag::End
+    }
+
+    /// Whether it is a dictionary whose keys are not in order, or not unique.
+    #[cfg(feature = "serde")]
+    pub(crate) fn is_unsorted(&self) -> bool {
+        self.tag() == Tag::UnsortedDict
     }
 
     /// Its tokens, and its bytes from the input.

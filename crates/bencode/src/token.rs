@@ -27,6 +27,8 @@ impl Token {
     /// 29 bits: `Options` allows no more tokens than that.
     const EXTENT: u32 = u32::MAX >> 3;
 
+    pub(crate) const END: Self = Self::new(Tag::End, 0, 0);
+
     pub(crate) const fn new(tag: Tag, start: u32, extent: u32) -> Self {
         Self { start, bits: (tag as u32) << 29 | (extent & Self::EXTENT) }
     }
@@ -55,7 +57,11 @@ impl Token {
     }
 
     pub(crate) const fn set_extent(&mut self, extent: u32) {
-        *self = Self::new(self.tag(), self.start, extent);
+        self.bits = (self.bits & !Self::EXTENT) | (extent & Self::EXTENT);
+    }
+
+    pub(crate) const fn set_tag(&mut self, tag: Tag) {
+        self.bits = (tag as u32) << 29 | (self.bits & Self::EXTENT);
     }
 
     /// How many tokens further the next item begins; only for items that are closed.

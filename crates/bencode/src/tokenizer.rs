@@ -3,43 +3,80 @@
 //! Never: values of integers, UTF-8 (see `node`).
 
 use alloc::vec::Vec;
+use core::{cmp::Ordering, mem};
 
 use crate::{
     Error, ErrorKind, Options, Path, Warning, WarningKind,
+    fast_path::{self, State, count_digits, narrow},
     token::{Tag, Token},
 };
 
 /// Digits and colon of a length. 20 digits are more than 64 bits can count.
 const MAX_LENGTH_PREFIX: usize = 21;
-/// So many digits fit an `i64`, whatever they are.
-const SURELY_I64_DIGITS: usize = 18;
 
 /// The reusable part of a decoder.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tokens {
-    pub(crate) tokens: Vec<Token>,
-    pub(crate) warnings: Vec<Warning>,
+    /// The first `count` are those of the last input; the rest is memory for the next one.
+    buffer: Vec<Token>,
+    count: usize,
+    warnings: Vec<Warning>,
 }
 
 impl Tokens {
     /// Replaces what is here by the tokens of the first value of `input`. Whatever follows it is not looked at.
     pub(crate) fn read(&mut self, input: &[u8], options: &Options) -> Result<(), Error> {
-        self.tokens.clear();
+        self.count = 0;
         self.warnings.clear();
         if input.len() > options.max_bytes {
             return Err(Error::new(ErrorKind::InputTooLong, options.max_bytes, Path::root()));
         }
-        self.tokens.reserve(expected_tokens(input.len()));
-        let mut tokenizer = Tokenizer { input, options, out: self, open: None, depth: 0, last_key: Key::NONE };
-        tokenizer.run().map_err(|fault| {
-            let open = tokenizer.open;
-            Error::new(fault.kind, fault.offset, Path::to_open(input, &self.tokens, open))
+        if self.buffer.is_empty() {
+            self.buffer.resize(expected_tokens(input.len()), Token::END);
+        }
+        // As long as the limit allows, and no longer: then a full buffer is all there is to check.
+        self.buffer.truncate(options.max_tokens);
+        let mut tokenizer = Tokenizer {
+            input,
+            options,
+            tokens: mem::take(&mut self.buffer),
+            warnings: &mut self.warnings,
+            state: State { depth_left: options.max_depth, ..State::default() },
+        };
+        let result = tokenizer.run();
+        let Tokenizer { tokens, state, .. } = tokenizer;
+        self.buffer = tokens;
+        self.count = state.count;
+        if result.is_ok() {
+            // Gives the last item its end. The limit does not count it.
+            let end = Token::new(Tag::End, narrow(state.at), 0);
+            match self.buffer.get_mut(state.count) {
+                Some(slot) => *slot = end,
+                None => self.buffer.push(end),
+            }
+            self.count = state.count.saturating_add(1);
+        }
+        // Repeated keys are found late.
+        self.warnings.sort_by_key(Warning::offset);
+        result.map_err(|Fault { kind, offset }| {
+            let open = (state.count > 0).then_some(state.open);
+            Error::new(kind, offset, Path::to_open(input, self.as_slice(), open))
         })
+    }
+
+    /// All items, and an end.
+    pub(crate) fn as_slice(&self) -> &[Token] {
+        self.buffer.get(..self.count).unwrap_or_default()
+    }
+
+    /// What was tolerated, by offset.
+    pub(crate) fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// Where the first value ends.
     pub(crate) fn end(&self) -> usize {
-        self.tokens.last().map_or(0, |end| end.start())
+        self.as_slice().last().map_or(0, |end| end.start())
     }
 
     /// Complains about bytes after the first value.
@@ -58,19 +95,13 @@ impl Tokens {
 
 /// Enough for most packets and torrents to be read without growing, and never much: most bytes are piece hashes.
 fn expected_tokens(input_length: usize) -> usize {
-    (input_length / 16).clamp(16, 1024)
+    (input_length / 16).clamp(16, 512)
 }
 
 fn warn(warnings: &mut Vec<Warning>, kind: WarningKind, offset: usize) {
     if warnings.len() < Warning::MAX_KEPT {
         warnings.push(Warning::new(kind, narrow(offset)));
     }
-}
-
-/// Offsets and token counts are below 2^32: `Options` sees to it.
-#[expect(clippy::cast_possible_truncation, reason = "limited by `Options`")]
-const fn narrow(number: usize) -> u32 {
-    number as u32
 }
 
 /// An error without its path, which costs an allocation and is added only at the end.
@@ -83,279 +114,193 @@ const fn fault<T>(kind: ErrorKind, offset: usize) -> Result<T, Fault> {
     Err(Fault { kind, offset })
 }
 
-/// The key before the one that is being read.
-#[derive(Clone, Copy)]
-struct Key {
-    /// Its first 8 bytes, zero where it is shorter. If these differ, they order the keys; most often they do.
-    head: u64,
-    start: usize,
-    end: usize,
-}
-
-impl Key {
-    /// No key ends at 0: its dictionary begins before it.
-    const NONE: Self = Self { head: 0, start: 0, end: 0 };
-
-    fn new(input: &[u8], start: usize, end: usize) -> Self {
-        let rest = input.get(start..).unwrap_or_default();
-        let length = end.saturating_sub(start);
-        let head = match rest.first_chunk::<8>() {
-            Some(_) if length == 0 => 0,
-            Some(&bytes) if length >= 8 => u64::from_be_bytes(bytes),
-            Some(&bytes) => {
-                let spare = narrow(8_usize.saturating_sub(length).wrapping_mul(8));
-                u64::from_be_bytes(bytes).wrapping_shr(spare).wrapping_shl(spare)
-            }
-            None => {
-                let mut bytes = [0; 8];
-                bytes.iter_mut().zip(rest.get(..length).unwrap_or_default()).for_each(|(to, from)| *to = *from);
-                u64::from_be_bytes(bytes)
-            }
-        };
-        Self { head, start, end }
-    }
-
-    fn bytes<'a>(&self, input: &'a [u8]) -> &'a [u8] {
-        input.get(self.start..self.end).unwrap_or_default()
-    }
-}
-
 struct Tokenizer<'a> {
     input: &'a [u8],
     options: &'a Options,
-    out: &'a mut Tokens,
-    /// The innermost container that is not closed.
-    open: Option<usize>,
-    depth: usize,
-    last_key: Key,
+    tokens: Vec<Token>,
+    warnings: &'a mut Vec<Warning>,
+    state: State,
 }
 
 impl Tokenizer<'_> {
-    #[expect(clippy::arithmetic_side_effects, reason = "`at` is an index of a byte that was there, below 2^32")]
+    /// Reads one value.
     fn run(&mut self) -> Result<(), Fault> {
-        let mut at = 0;
-        let mut in_dict = false;
-        loop {
-            // One turn is one value, in a dictionary together with the key before it.
-            if in_dict {
-                match self.input.get(at) {
-                    Some(b'0'..=b'9') => at = self.key(at)?,
-                    Some(b'e') => {
-                        self.close(at)?;
-                        at += 1;
-                        match self.open {
-                            Some(open) => in_dict = self.is_dict(open),
-                            None => break,
-                        }
-                        continue;
-                    }
-                    Some(_) => return fault(ErrorKind::KeyNotString, at),
-                    None => return fault(ErrorKind::UnexpectedEnd, at),
-                }
-            }
-            match self.input.get(at) {
-                Some(b'0'..=b'9') => {
-                    let (body, end) = self.string(at)?;
-                    self.push(Tag::Bytes, at, body - at)?;
-                    at = end;
-                }
-                Some(b'i') => at = self.integer(at)?,
-                Some(b'l') => {
-                    self.open(Tag::List, at)?;
-                    at += 1;
-                    in_dict = false;
-                    continue;
-                }
-                Some(b'd') => {
-                    self.open(Tag::Dict, at)?;
-                    at += 1;
-                    in_dict = true;
-                    continue;
-                }
-                Some(b'e') if in_dict => return fault(ErrorKind::MissingValue, at),
-                Some(b'e') if self.open.is_some() => {
-                    self.close(at)?;
-                    at += 1;
-                    in_dict = self.open.is_some_and(|open| self.is_dict(open));
-                }
-                Some(&byte) => return fault(ErrorKind::UnexpectedByte(byte), at),
-                None => return fault(ErrorKind::UnexpectedEnd, at),
-            }
-            if self.open.is_none() {
-                break;
-            }
+        self.step()?;
+        while !self.is_complete() {
+            fast_path::read(self.input, &mut self.tokens, &mut self.state);
+            self.step()?;
         }
-        // Gives the last item its end.
-        self.out.tokens.push(Token::new(Tag::End, narrow(at), 0));
-        // Repeated keys are found late.
-        self.out.warnings.sort_by_key(Warning::offset);
         Ok(())
     }
 
-    #[inline]
+    /// Whether the root is closed: nothing else can be the parent of itself.
+    fn is_complete(&self) -> bool {
+        self.tokens.first().is_some_and(|root| match root.tag() {
+            Tag::List | Tag::Dict | Tag::UnsortedDict => root.extent() == self.state.count,
+            Tag::Int | Tag::Bytes | Tag::End => true,
+        })
+    }
+
+    /// Reads one token, whatever it is.
+    fn step(&mut self) -> Result<(), Fault> {
+        let State { at, in_dict, want_key, .. } = self.state;
+        match self.input.get(at) {
+            Some(&digit @ b'0'..=b'9') => {
+                let (body, end) = self.string(at, digit)?;
+                if want_key {
+                    self.check_key(at, body, end)?;
+                }
+                self.push(Tag::Bytes, at, body.saturating_sub(at))?;
+                self.state.want_key = in_dict && !want_key;
+                self.state.at = end;
+            }
+            Some(b'e') if in_dict && !want_key => return fault(ErrorKind::MissingValue, at),
+            Some(b'e') if self.state.count > 0 => self.close(at)?,
+            Some(_) if want_key => return fault(ErrorKind::KeyNotString, at),
+            Some(b'i') => {
+                self.state.at = self.integer(at)?;
+                self.push(Tag::Int, at, 0)?;
+                self.state.want_key = in_dict;
+            }
+            Some(b'd') => self.open(Tag::Dict, at)?,
+            Some(b'l') => self.open(Tag::List, at)?,
+            Some(&byte) => return fault(ErrorKind::UnexpectedByte(byte), at),
+            None => return fault(ErrorKind::UnexpectedEnd, at),
+        }
+        Ok(())
+    }
+
     fn push(&mut self, tag: Tag, at: usize, extent: usize) -> Result<(), Fault> {
-        if self.out.tokens.len() >= self.options.max_tokens {
-            return fault(ErrorKind::TokenLimit, at);
+        let length = self.tokens.len();
+        if self.state.count >= length {
+            let more = length.max(16).saturating_mul(2).min(self.options.max_tokens);
+            self.tokens.resize(more, Token::END);
         }
-        self.out.tokens.push(Token::new(tag, narrow(at), narrow(extent)));
+        let Some(slot) = self.tokens.get_mut(self.state.count) else { return fault(ErrorKind::TokenLimit, at) };
+        *slot = Token::new(tag, narrow(at), narrow(extent));
+        self.state.count = self.state.count.saturating_add(1);
         Ok(())
     }
 
-    #[inline]
     fn open(&mut self, tag: Tag, at: usize) -> Result<(), Fault> {
-        if self.depth >= self.options.max_depth {
-            return fault(ErrorKind::DepthLimit, at);
-        }
-        let index = self.out.tokens.len();
-        self.push(tag, at, self.open.unwrap_or(0))?;
-        self.open = Some(index);
-        self.depth = self.depth.saturating_add(1);
-        self.last_key = Key::NONE;
+        let Some(depth_left) = self.state.depth_left.checked_sub(1) else { return fault(ErrorKind::DepthLimit, at) };
+        let index = self.state.count;
+        self.push(tag, at, self.state.open)?;
+        self.state.open = index;
+        self.state.in_dict = tag == Tag::Dict;
+        self.state.want_key = tag == Tag::Dict;
+        self.state.depth_left = depth_left;
+        self.state.last_head = 0;
+        self.state.at = at.saturating_add(1);
         Ok(())
     }
 
-    #[inline]
     fn close(&mut self, at: usize) -> Result<(), Fault> {
         self.push(Tag::End, at, 0)?;
-        let next = self.out.tokens.len();
-        let Some(open) = self.open else { return Ok(()) };
-        let Some(token) = self.out.tokens.get_mut(open) else { return Ok(()) };
-        let parent = token.extent();
-        token.set_extent(narrow(next.saturating_sub(open)));
+        let open = self.state.open;
+        let Some(token) = self.tokens.get_mut(open) else { return Ok(()) };
+        self.state.open = token.extent();
+        token.set_extent(narrow(self.state.count.saturating_sub(open)));
         if token.tag() == Tag::UnsortedDict {
-            self.find_duplicates(open)?;
+            find_duplicates(self.input, &self.tokens, open, self.warnings);
         }
-        self.depth = self.depth.saturating_sub(1);
-        // The root is its own parent.
-        self.open = (open != 0).then_some(parent);
-        if let Some([key, value]) = open.checked_sub(1).and_then(|key| self.out.tokens.get(key..=open)) {
-            // If the parent is a dictionary, the token before this one is its key.
-            self.last_key = Key::new(self.input, key.start().saturating_add(key.extent()), value.start());
-        }
+        self.state.in_dict = self.tokens.get(self.state.open).is_some_and(|parent| parent.is_dict());
+        self.state.want_key = self.state.in_dict;
+        self.state.depth_left = self.state.depth_left.saturating_add(1);
+        self.state.last_head = State::UNKNOWN;
+        self.state.closed = open;
+        self.state.at = at.saturating_add(1);
         Ok(())
     }
 
-    fn is_dict(&self, open: usize) -> bool {
-        self.out.tokens.get(open).is_some_and(|token| token.is_dict())
-    }
-
-    /// Where the bytes of the string at `at` begin and end.
-    #[inline]
+    /// Where the bytes of the string at `at` begin and end; `first` is its first byte, a digit.
     #[expect(clippy::arithmetic_side_effects, reason = "`length` never passes the length of the input, below 2^32")]
-    fn string(&mut self, at: usize) -> Result<(usize, usize), Fault> {
-        let left = self.input.len() - at;
-        let mut body = at;
-        let mut length = 0_u64;
+    fn string(&mut self, at: usize, first: u8) -> Result<(usize, usize), Fault> {
+        let mut body = at + 1;
+        let mut length = u64::from(first - b'0');
         loop {
             match self.input.get(body) {
-                Some(&digit @ b'0'..=b'9') => length = length * 10 + u64::from(digit - b'0'),
                 Some(b':') => break,
+                Some(&digit @ b'0'..=b'9') => length = length * 10 + u64::from(digit - b'0'),
                 Some(_) => return fault(ErrorKind::InvalidLength, body),
                 None => return fault(ErrorKind::UnexpectedEnd, body),
             }
-            if length > left as u64 {
+            if length > self.input.len() as u64 {
                 return fault(ErrorKind::StringTooLong, at);
             }
             body += 1;
         }
-        if body - at > 1 && self.input.get(at) == Some(&b'0') {
+        if first == b'0' && body - at > 1 {
             if body - at >= MAX_LENGTH_PREFIX {
                 return fault(ErrorKind::InvalidLength, at);
             }
             self.tolerate(WarningKind::LeadingZero, at)?;
         }
         body += 1;
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        if length > self.input.len() - body {
-            return fault(ErrorKind::StringTooLong, at);
+        match usize::try_from(length) {
+            Ok(length) if length <= self.input.len() - body => Ok((body, body + length)),
+            _ => fault(ErrorKind::StringTooLong, at),
         }
-        Ok((body, body + length))
     }
 
-    #[inline]
-    fn key(&mut self, at: usize) -> Result<usize, Fault> {
-        let (body, end) = self.string(at)?;
-        let key = Key::new(self.input, body, end);
-        if key.head <= self.last_key.head {
-            self.check_order(&key, at)?;
+    /// The keys of a dictionary are sorted, and none occurs twice.
+    fn check_key(&mut self, at: usize, body: usize, end: usize) -> Result<(), Fault> {
+        let key = self.input.get(body..end).unwrap_or_default();
+        let order = self.last_key().map_or(Ordering::Greater, |last| key.cmp(last));
+        match order {
+            Ordering::Greater => {}
+            Ordering::Equal if self.options.lenient => self.mark_unsorted(),
+            Ordering::Equal => return fault(ErrorKind::DuplicateKey, at),
+            Ordering::Less => {
+                self.tolerate(WarningKind::UnsortedKey, at)?;
+                self.mark_unsorted();
+            }
         }
-        self.last_key = key;
-        self.push(Tag::Bytes, at, body.saturating_sub(at))?;
-        Ok(end)
-    }
-
-    #[cold]
-    fn check_order(&mut self, key: &Key, at: usize) -> Result<(), Fault> {
-        if self.last_key.end == 0 || key.bytes(self.input) > self.last_key.bytes(self.input) {
-            return Ok(());
-        }
-        if !self.options.lenient {
-            let twice = key.bytes(self.input) == self.last_key.bytes(self.input);
-            return fault(if twice { ErrorKind::DuplicateKey } else { ErrorKind::UnsortedKey }, at);
-        }
-        if key.bytes(self.input) < self.last_key.bytes(self.input) {
-            warn(&mut self.out.warnings, WarningKind::UnsortedKey, at);
-        }
-        // Keys that occur twice may lie apart: they are looked for when the dictionary is complete.
-        if let Some(token) = self.open.and_then(|open| self.out.tokens.get_mut(open)) {
-            *token = Token::new(Tag::UnsortedDict, narrow(token.start()), narrow(token.extent()));
-        }
+        self.state.last_head = fast_path::head(self.input, body, end);
         Ok(())
     }
 
-    #[cold]
-    fn find_duplicates(&mut self, open: usize) -> Result<(), Fault> {
-        let tokens = &self.out.tokens;
-        let mut keys = Vec::new();
-        let mut child = open.saturating_add(1);
-        while let Some([key, value, ..]) = tokens.get(child..).filter(|rest| rest.len() > 1) {
-            if key.tag() == Tag::End {
-                break;
-            }
-            let start = key.start().saturating_add(key.extent());
-            keys.push((self.input.get(start..value.start()).unwrap_or_default(), key.start()));
-            child = child.saturating_add(1).saturating_add(value.skip());
-        }
-        keys.sort_unstable();
-        for pair in keys.windows(2) {
-            if let [(first, _), (second, offset)] = pair
-                && first == second
-            {
-                warn(&mut self.out.warnings, WarningKind::DuplicateKey, *offset);
-            }
-        }
-        Ok(())
+    /// The key in front of the one that is next.
+    fn last_key(&self) -> Option<&[u8]> {
+        let last = self.state.count.checked_sub(1).filter(|&last| last != self.state.open)?;
+        let value = if self.tokens.get(last)?.tag() == Tag::End { self.state.closed } else { last };
+        let [key, value] = self.tokens.get(value.checked_sub(1)?..=value)? else { return None };
+        self.input.get(key.start().saturating_add(key.extent())..value.start())
     }
 
-    #[inline]
+    /// Keys that occur twice may lie apart: they are looked for when the dictionary is complete.
+    fn mark_unsorted(&mut self) {
+        if let Some(token) = self.tokens.get_mut(self.state.open) {
+            token.set_tag(Tag::UnsortedDict);
+        }
+    }
+
+    /// What follows the integer at `at`.
     #[expect(clippy::arithmetic_side_effects, reason = "indices of bytes that were there, below 2^32")]
     fn integer(&mut self, at: usize) -> Result<usize, Fault> {
         let negative = self.input.get(at + 1) == Some(&b'-');
         let digits = at + 1 + usize::from(negative);
-        let mut end = digits;
-        while let Some(b'0'..=b'9') = self.input.get(end) {
-            end += 1;
-        }
+        let count = count_digits(self.input.get(digits..).unwrap_or_default());
+        let end = digits + count;
         match self.input.get(end) {
-            Some(b'e') if end > digits => {}
+            Some(b'e') if count > 0 => {}
             Some(_) => return fault(ErrorKind::InvalidInteger, at),
             None => return fault(ErrorKind::UnexpectedEnd, end),
         }
-        if self.input.get(digits) == Some(&b'0') && (negative || end - digits > 1) {
-            let kind = if end - digits > 1 { WarningKind::LeadingZero } else { WarningKind::NegativeZero };
-            self.tolerate(kind, at)?;
+        if self.input.get(digits) == Some(&b'0') && count > 1 {
+            self.tolerate(WarningKind::LeadingZero, at)?;
+        } else if self.input.get(digits) == Some(&b'0') && negative {
+            self.tolerate(WarningKind::NegativeZero, at)?;
         }
-        if end - digits > SURELY_I64_DIGITS && integer(self.input.get(at + 1..end).unwrap_or_default()).is_none() {
-            return fault(ErrorKind::IntegerOutOfRange, at);
+        match integer(self.input.get(at + 1..end).unwrap_or_default()) {
+            Some(_) => Ok(end + 1),
+            None => fault(ErrorKind::IntegerOutOfRange, at),
         }
-        self.push(Tag::Int, at, 0)?;
-        Ok(end + 1)
     }
 
-    #[cold]
     fn tolerate(&mut self, kind: WarningKind, at: usize) -> Result<(), Fault> {
         if self.options.lenient {
-            warn(&mut self.out.warnings, kind, at);
+            warn(self.warnings, kind, at);
             return Ok(());
         }
         fault(
@@ -368,6 +313,27 @@ impl Tokenizer<'_> {
             },
             at,
         )
+    }
+}
+
+/// Warns of keys that the dictionary has had before.
+fn find_duplicates(input: &[u8], tokens: &[Token], open: usize, warnings: &mut Vec<Warning>) {
+    let mut keys = Vec::new();
+    let mut child = open.saturating_add(1);
+    while let Some([key, value, ..]) = tokens.get(child..)
+        && key.tag() != Tag::End
+    {
+        let start = key.start().saturating_add(key.extent());
+        keys.push((input.get(start..value.start()).unwrap_or_default(), key.start()));
+        child = child.saturating_add(1).saturating_add(value.skip());
+    }
+    keys.sort_unstable();
+    for pair in keys.windows(2) {
+        if let [(first, _), (second, offset)] = pair
+            && first == second
+        {
+            warn(warnings, WarningKind::DuplicateKey, *offset);
+        }
     }
 }
 

@@ -63,7 +63,7 @@ const ROWS: &[Row] = &[
     wrong(b"18446744073709551619:abc", ErrorKind::StringTooLong, 0),
     wrong(b"4294967299:abc", ErrorKind::StringTooLong, 0),
     wrong(b"99999999999999999999999999999999999999:", ErrorKind::StringTooLong, 0),
-    wrong(b"5", ErrorKind::StringTooLong, 0),
+    wrong(b"5", ErrorKind::UnexpectedEnd, 1),
     wrong(b"0", ErrorKind::UnexpectedEnd, 1),
     wrong(b"1abc:", ErrorKind::InvalidLength, 1),
     wrong(b"-1:a", ErrorKind::UnexpectedByte(b'-'), 0),

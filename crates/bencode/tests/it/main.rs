@@ -7,3 +7,5 @@ mod encode;
 mod errors;
 mod limits;
 mod navigation;
+#[cfg(feature = "serde")]
+mod serde;
