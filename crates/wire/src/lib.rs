@@ -9,9 +9,15 @@ mod buffer;
 mod client_name;
 mod codec;
 mod connection;
+#[cfg(feature = "tokio")]
+mod driver;
 mod extension;
 mod fault;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handshaking;
+#[cfg(feature = "mse")]
 pub mod mse;
 mod session;
 
@@ -23,6 +29,10 @@ pub use codec::{
     RawBlock, Reserved,
 };
 pub use connection::{ApiMisuse, Config, Connection, Event};
+#[cfg(feature = "tokio")]
+pub use driver::{
+    FetchError, FetchOptions, MetadataHash, PeerStream, StreamError, fetch_metadata, fetch_metadata_over,
+};
 pub use extension::{
     Assembled, ExtendedHandshake, ExtensionId, Extensions, ExtensionsError, Holepunch, HolepunchError,
     METADATA_BLOCK_LENGTH, MalformedPayload, MetadataFault, MetadataFetch, MetadataMessage, Pex, PexFlags, PexIntake,

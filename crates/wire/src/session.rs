@@ -154,6 +154,13 @@ impl Session {
         }
     }
 
+    /// Whether [`Self::poll_event`] would say something about messages that have arrived, an event or a fault.
+    #[must_use]
+    pub fn has_message(&self) -> bool {
+        let waiting = self.buffer.filled().get(self.spent..).unwrap_or_default();
+        self.connection().is_some() && !matches!(Message::decode(waiting, MAX_FRAME), Ok(None))
+    }
+
     /// The responder's handshake, after [`SessionEvent::Asked`].
     pub fn answer(&mut self, handshake: Handshake) {
         if let Phase::Handshaking { machine, ours: ours @ None } = &mut self.phase {

@@ -7,8 +7,8 @@ pub const HASH_LENGTH: usize = 32;
 
 pub(super) const ENCODED_LENGTH: usize = HASH_LENGTH + 4 * 4;
 
-/// The most hashes that one request may ask for.
-const MAX_HASHES: u32 = 512;
+/// The most hashes that one request may ask for. BEP 52 lets responders refuse more than 512; libtorrent takes 8192.
+const MAX_HASHES: u32 = 8192;
 /// A tree over 2^63 bytes in blocks of 16 KiB is not higher than this.
 const MAX_LAYERS: u32 = 49;
 
@@ -29,7 +29,8 @@ pub struct HashRange {
 }
 
 impl HashRange {
-    /// Whether an honest peer may ask for this: a power of two of 2 to 512 hashes, the index a multiple of it.
+    /// Whether an honest peer may ask for this: a power of two of 2 to 8192 hashes, the index a multiple of it. More
+    /// than 512 may be rejected all the same.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -70,7 +71,7 @@ pub enum HashRangeError {
     Index,
     /// More layers than a tree can have.
     Layers,
-    /// The length is not a power of two from 2 to 512.
+    /// The length is not a power of two from 2 to 8192.
     Length,
 }
 
@@ -79,7 +80,7 @@ impl fmt::Display for HashRangeError {
         f.write_str(match self {
             Self::Index => "the index is not a multiple of the length",
             Self::Layers => "more layers than a tree can have",
-            Self::Length => "the length is not a power of two from 2 to 512",
+            Self::Length => "the length is not a power of two from 2 to 8192",
         })
     }
 }

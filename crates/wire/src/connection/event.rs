@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// What the peer has said. Blocks and pieces exist in the torrent once its geometry is known; before, piece numbers are
-/// only below `MAX_PIECES`. Payloads are borrowed from the receive buffer.
+/// only below `MAX_PIECES`. Payloads are borrowed from the receive buffer; what is large and rare is boxed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -64,11 +64,11 @@ pub enum Event<'a> {
     /// It will not answer this request for hashes.
     HashesRejected(HashRange),
     /// What it says about itself; the first one, or a later one that changes something.
-    ExtendedHandshake(ExtendedHandshake<'a>),
+    ExtendedHandshake(Box<ExtendedHandshake<'a>>),
     /// It asks for metadata, or gives or refuses some. BEP 9.
     Metadata(MetadataMessage<'a>),
     /// Peers that it has met or lost. BEP 11.
-    Pex(Pex<'a>),
+    Pex(Box<Pex<'a>>),
     /// It wants, or arranges, to meet another peer through a NAT. BEP 55.
     Holepunch(Holepunch),
     /// A message of an extension that the application has registered.

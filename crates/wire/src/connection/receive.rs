@@ -108,12 +108,12 @@ impl Connection {
             let handshake = ExtendedHandshake::decode(payload).map_err(|_| malformed)?;
             self.extensions.learn(&handshake);
             self.remote.learn(&handshake);
-            return Ok(Event::ExtendedHandshake(handshake));
+            return Ok(Event::ExtendedHandshake(Box::new(handshake)));
         }
         let Some(extension) = self.extensions.local(id) else { return Ok(Event::UnknownExtension { id, payload }) };
         Ok(match extension {
             ExtensionId::METADATA => Event::Metadata(MetadataMessage::decode(payload).map_err(|_| malformed)?),
-            ExtensionId::PEX => Event::Pex(Pex::decode(payload).map_err(|_| malformed)?),
+            ExtensionId::PEX => Event::Pex(Box::new(Pex::decode(payload).map_err(|_| malformed)?)),
             ExtensionId::DONT_HAVE => {
                 let piece = payload.try_into().map(u32::from_be_bytes).map_err(|_| malformed)?;
                 Event::DontHave(self.announced.dont_have(piece, self.geometry.as_ref())?)

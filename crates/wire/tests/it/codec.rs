@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use torrent_types::{InfoHash, MAX_PIECES, PeerId};
-use torrent_wire::{DecodeError, Handshake, MAX_FRAME, Message, Messages, RawBlock, Reserved};
+use torrent_wire::{
+    DecodeError, Handshake, HashRange, HashRangeError, MAX_FRAME, Message, Messages, RawBlock, Reserved,
+};
 
 use crate::strategies::message;
 
@@ -84,6 +86,22 @@ fn bitfields_of_any_size_go_both_ways() {
         Message::Bitfield(&bits).encode(&mut bytes);
         assert_eq!(Message::decode(&bytes, MAX_FRAME), Ok(Some((Message::Bitfield(&bits), bytes.len()))));
     }
+}
+
+#[test]
+fn bep52_ranges_are_powers_of_two_that_lie_on_their_grid() {
+    let range = HashRange { pieces_root: [1; 32], base_layer: 0, index: 512, length: 512, proof_layers: 3 };
+    assert_eq!(range.check(), Ok(()));
+    for length in [0, 1, 3, 16384] {
+        assert_eq!(HashRange { length, ..range }.check(), Err(HashRangeError::Length));
+    }
+    assert_eq!(HashRange { index: 1, ..range }.check(), Err(HashRangeError::Index));
+    assert_eq!(HashRange { base_layer: 64, ..range }.check(), Err(HashRangeError::Layers));
+
+    let mut bytes = Vec::new();
+    Message::HashRequest(range).encode(&mut bytes);
+    assert_eq!(bytes[..5], [0, 0, 0, 49, 21]);
+    assert_eq!(bytes[37..], [0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 3]);
 }
 
 #[test]

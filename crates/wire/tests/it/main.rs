@@ -4,6 +4,9 @@
 
 mod codec;
 mod connection;
+#[cfg(feature = "tokio")]
+mod driver;
+mod extension;
 mod session;
 mod strategies;
 

@@ -124,6 +124,23 @@ fn a_peer_cannot_make_the_buffer_grow_past_its_maximum() {
 }
 
 #[test]
+fn an_incomplete_message_is_moved_once_at_most() {
+    let mut buffer = ReceiveBuffer::new(ReceiveBuffer::DEFAULT_MAX_CAPACITY);
+    buffer.extend(&[0; 200_000]);
+    buffer.consume(200_000);
+    let capacity = buffer.capacity();
+    // A read ends inside a block of 16 KiB, the rest of which comes in small portions.
+    buffer.extend(&vec![0; capacity - 100]);
+    buffer.consume(capacity - 10_000);
+    buffer.extend(b"rest");
+    let place = buffer.filled().as_ptr();
+    for _ in 0..10 {
+        buffer.extend(&[1; 600]);
+        assert_eq!((buffer.filled().as_ptr(), buffer.capacity()), (place, capacity));
+    }
+}
+
+#[test]
 fn the_buffer_shrinks_when_the_burst_is_over() {
     let mut buffer = ReceiveBuffer::new(ReceiveBuffer::DEFAULT_MAX_CAPACITY);
     buffer.extend(&[0; 200_000]);
