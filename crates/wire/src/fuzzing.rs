@@ -320,7 +320,7 @@ mod tests {
     /// What a peer can make one connection hold is what the README says.
     #[test]
     fn a_connection_is_small_and_a_buffer_bounded() {
-        assert!(size_of::<Message<'_>>() <= 80 && size_of::<Event<'_>>() <= 80);
+        assert!(size_of::<Message<'_>>() <= 80 && size_of::<crate::Event<'_>>() <= 80);
         assert!(size_of::<Connection>() < 512, "{}", size_of::<Connection>());
         assert!(size_of::<Session>() < 768, "{}", size_of::<Session>());
         const { assert!(crate::ReceiveBuffer::DEFAULT_MAX_CAPACITY >= MAX_FRAME as usize + 4) };
