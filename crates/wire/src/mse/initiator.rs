@@ -31,6 +31,8 @@ impl Initiator {
     ///
     /// `seed` decides the secret exponent and all paddings; take it from the operating system, fresh for each connection.
     /// `initial_payload` (IA) travels with the handshake, encrypted, and saves a round trip: the BitTorrent handshake.
+    /// Transmission 3 hangs up on one if it selects plaintext, taking it for plaintext too; it does so only if it was told
+    /// to prefer plaintext or is provided nothing else, and takes a plain connection then.
     ///
     /// # Errors
     ///
