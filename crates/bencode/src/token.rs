@@ -17,7 +17,7 @@ pub(crate) enum Tag {
     End,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     start: u32,
     bits: u32,

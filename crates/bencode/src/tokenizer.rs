@@ -26,6 +26,22 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// Replaces what is here by the tokens of the first value of `input`. Whatever follows it is not looked at.
     pub(crate) fn read(&mut self, input: &[u8], options: &Options) -> Result<(), Error> {
+        self.read_with(input, options, fast_path::read)
+    }
+
+    /// As `read`, without the fast path: must give the same.
+    #[cfg(any(fuzzing, test))]
+    pub(crate) fn read_slowly(&mut self, input: &[u8], options: &Options) -> Result<(), Error> {
+        self.read_with(input, options, |_, _, _| ())
+    }
+
+    #[inline(always)]
+    fn read_with(
+        &mut self,
+        input: &[u8],
+        options: &Options,
+        fast_path: impl Fn(&[u8], &mut [Token], &mut State),
+    ) -> Result<(), Error> {
         self.count = 0;
         self.warnings.clear();
         if input.len() > options.max_bytes {
@@ -43,7 +59,7 @@ impl Tokens {
             warnings: &mut self.warnings,
             state: State { depth_left: options.max_depth, ..State::default() },
         };
-        let result = tokenizer.run();
+        let result = tokenizer.run(fast_path);
         let Tokenizer { tokens, state, .. } = tokenizer;
         self.buffer = tokens;
         self.count = state.count;
@@ -95,7 +111,7 @@ impl Tokens {
 
 /// Enough for most packets and torrents to be read without growing, and never much: most bytes are piece hashes.
 fn expected_tokens(input_length: usize) -> usize {
-    (input_length / 16).clamp(16, 512)
+    (input_length / 8).clamp(32, 512)
 }
 
 fn warn(warnings: &mut Vec<Warning>, kind: WarningKind, offset: usize) {
@@ -124,10 +140,11 @@ struct Tokenizer<'a> {
 
 impl Tokenizer<'_> {
     /// Reads one value.
-    fn run(&mut self) -> Result<(), Fault> {
+    #[inline(always)]
+    fn run(&mut self, fast_path: impl Fn(&[u8], &mut [Token], &mut State)) -> Result<(), Fault> {
         self.step()?;
         while !self.is_complete() {
-            fast_path::read(self.input, &mut self.tokens, &mut self.state);
+            fast_path(self.input, &mut self.tokens, &mut self.state);
             self.step()?;
         }
         Ok(())
@@ -173,7 +190,7 @@ impl Tokenizer<'_> {
     fn push(&mut self, tag: Tag, at: usize, extent: usize) -> Result<(), Fault> {
         let length = self.tokens.len();
         if self.state.count >= length {
-            let more = length.max(16).saturating_mul(2).min(self.options.max_tokens);
+            let more = length.max(32).saturating_mul(2).min(self.options.max_tokens);
             self.tokens.resize(more, Token::END);
         }
         let Some(slot) = self.tokens.get_mut(self.state.count) else { return fault(ErrorKind::TokenLimit, at) };
