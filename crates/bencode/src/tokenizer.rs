@@ -14,6 +14,9 @@ use crate::{
 /// Digits and colon of a length. 20 digits are more than 64 bits can count.
 const MAX_LENGTH_PREFIX: usize = 21;
 
+/// So many digits fit an `i64`, whatever they are.
+const SURELY_I64_DIGITS: usize = 18;
+
 /// The reusable part of a decoder.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tokens {
@@ -354,12 +357,19 @@ fn find_duplicates(input: &[u8], tokens: &[Token], open: usize, warnings: &mut V
     }
 }
 
-/// An optional minus and digits, if `i64` or `u64` holds them.
+/// The value of an optional minus and digits, all of them checked before, if `i64` or `u64` holds them.
+#[inline]
 pub(crate) fn integer(text: &[u8]) -> Option<i128> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
+    if digits.len() <= SURELY_I64_DIGITS {
+        // The usual one: nothing can overflow.
+        let add = |value: i64, digit: &u8| value.wrapping_mul(10).wrapping_add(i64::from(digit.wrapping_sub(b'0')));
+        let value = digits.iter().fold(0, add);
+        return Some((if negative { value.wrapping_neg() } else { value }).into());
+    }
     let magnitude = digits
         .iter()
         .try_fold(0_u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit.checked_sub(b'0')?)))?;
