@@ -2,7 +2,7 @@
 //! Never: a lock held over anything but one announce or one sweep of one shard.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -11,7 +11,7 @@ use torrent_types::InfoHash;
 
 use super::{
     siphash::Key,
-    swarms::{ServerConfig, Swarms},
+    swarms::{ServerConfig, Swarms, Totals},
 };
 
 /// The swarms of a tracker that several threads serve.
@@ -28,12 +28,9 @@ impl Shards {
     #[must_use]
     pub fn new(config: ServerConfig, now: Instant, seed: [u8; 32]) -> Self {
         let mut rng = StdRng::from_seed(seed);
-        let part = ServerConfig {
-            max_peers: config.max_peers.div_ceil(SHARDS),
-            max_swarms: config.max_swarms.div_ceil(SHARDS),
-            ..config.clone()
-        };
-        let shards = (0..SHARDS).map(|_| Mutex::new(Swarms::new(part.clone(), now, rng.random()))).collect();
+        let totals = Arc::<Totals>::default();
+        let mut shard = |_| Mutex::new(Swarms::part_of(Arc::clone(&totals), config.clone(), now, rng.random()));
+        let shards = (0..SHARDS).map(&mut shard).collect();
         Self { config, shards, secret: Key::from_seed(rng.random()), started: now }
     }
 
@@ -45,8 +42,9 @@ impl Shards {
 
     /// The shard with this swarm, locked.
     pub(super) fn of(&self, info_hash: &InfoHash) -> MutexGuard<'_, Swarms> {
-        let [.., last] = *info_hash.as_bytes();
-        self.shard(usize::from(last))
+        // Keyed: strangers choose info hashes, and shall not choose one shard for all of theirs.
+        let hash = self.secret.hash(info_hash.as_bytes());
+        self.shard(usize::try_from(hash % SHARDS).unwrap_or_default())
     }
 
     /// Drops old peers. Call it every [`sweep_interval`](Self::sweep_interval).
@@ -94,4 +92,4 @@ impl Shards {
     }
 }
 
-const SHARDS: usize = 32;
+const SHARDS: u64 = 32;

@@ -3,10 +3,15 @@
 //! Never: bytes of requests (see `udp` and `http`), clocks, locks.
 
 use std::{
+    cmp,
     collections::{HashMap, hash_map::Entry},
     fmt,
     hash::{BuildHasher, Hasher},
     net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -80,9 +85,17 @@ pub struct Swarms {
     key: Key,
     table: HashMap<[u8; 20], Swarm, Keyed>,
     peers: usize,
+    totals: Arc<Totals>,
     rng: SmallRng,
     started: Instant,
     swept: u8,
+}
+
+/// What all shards of a tracker have together: the limits are the tracker's, wherever its peers are.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    peers: AtomicUsize,
+    swarms: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -159,10 +172,15 @@ impl Swarms {
     /// No swarms. The seed keys the tables and picks the samples.
     #[must_use]
     pub fn new(config: ServerConfig, now: Instant, seed: [u8; 32]) -> Self {
+        Self::part_of(Arc::default(), config, now, seed)
+    }
+
+    /// One of several that keep the limits together.
+    pub(super) fn part_of(totals: Arc<Totals>, config: ServerConfig, now: Instant, seed: [u8; 32]) -> Self {
         let (key, rest) = seed.split_first_chunk::<16>().expect("32 is more than 16");
         let rng = SmallRng::seed_from_u64(u64::from_le_bytes(*rest.first_chunk().expect("16 is more than 8")));
         let key = Key::from_seed(*key);
-        Self { config, key, table: HashMap::with_hasher(Keyed(key)), peers: 0, rng, started: now, swept: 0 }
+        Self { config, key, table: HashMap::with_hasher(Keyed(key)), peers: 0, totals, rng, started: now, swept: 0 }
     }
 
     /// How this tracker behaves.
@@ -192,12 +210,15 @@ impl Swarms {
         let key = self.key;
         let hash = *who.info_hash.as_bytes();
         let stopped = who.event == Some(Event::Stopped);
-        let full = self.table.len() >= self.config.max_swarms;
+        let full = self.totals.swarms.load(Ordering::Relaxed) >= self.config.max_swarms;
         let swarm = match self.table.entry(hash) {
             Entry::Occupied(swarm) => swarm.into_mut(),
             Entry::Vacant(_) if stopped => return Ok(Counts::default()),
             Entry::Vacant(_) if full => return Err(Full),
-            Entry::Vacant(free) => free.insert(Swarm::default()),
+            Entry::Vacant(free) => {
+                self.totals.swarms.fetch_add(1, Ordering::Relaxed);
+                free.insert(Swarm::default())
+            }
         };
         let before = swarm.len();
         let role = match (who.left, who.event) {
@@ -221,7 +242,7 @@ impl Swarms {
         };
         // A port of 0 cannot be reached: such a peer may ask, but is not listed.
         let listed = !stopped && who.address.port() != 0;
-        if listed && is_new && self.peers >= self.config.max_peers {
+        if listed && is_new && self.totals.peers.load(Ordering::Relaxed) >= self.config.max_peers {
             self.drop_if_empty(&hash);
             return Err(Full);
         }
@@ -236,6 +257,12 @@ impl Swarms {
         }
         let after = swarm.len();
         self.peers = self.peers.saturating_add(after).saturating_sub(before);
+        // One at most, in either direction.
+        match after.cmp(&before) {
+            cmp::Ordering::Greater => _ = self.totals.peers.fetch_add(1, Ordering::Relaxed),
+            cmp::Ordering::Less => _ = self.totals.peers.fetch_sub(1, Ordering::Relaxed),
+            cmp::Ordering::Equal => {}
+        }
         let counts = swarm.counts();
         if stopped {
             self.drop_if_empty(&hash);
@@ -276,7 +303,7 @@ impl Swarms {
         }
         self.swept = tick;
         let (key, max_age) = (self.key, MAX_AGE);
-        let mut gone = 0usize;
+        let (mut gone, swarms) = (0usize, self.table.len());
         self.table.retain(|_, swarm| {
             gone = gone.saturating_add(swarm.v4.expire(key, tick, max_age));
             if let Some(v6) = &mut swarm.v6 {
@@ -288,6 +315,8 @@ impl Swarms {
             swarm.len() > 0
         });
         self.peers = self.peers.saturating_sub(gone);
+        self.totals.peers.fetch_sub(gone, Ordering::Relaxed);
+        self.totals.swarms.fetch_sub(swarms.saturating_sub(self.table.len()), Ordering::Relaxed);
         if self.table.capacity() > self.table.len().saturating_mul(4) {
             self.table.shrink_to_fit();
         }
@@ -309,6 +338,7 @@ impl Swarms {
     fn drop_if_empty(&mut self, hash: &[u8; 20]) {
         if self.table.get(hash).is_some_and(|swarm| swarm.len() == 0 && swarm.downloaded == 0) {
             self.table.remove(hash);
+            self.totals.swarms.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

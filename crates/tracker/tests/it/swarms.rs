@@ -227,3 +227,22 @@ fn bep15_connection_ids_belong_to_an_address_and_age() {
     assert!(!valid(&ask(asked, "192.0.2.1:6", &scrape)));
     assert!(!valid(&ask(asked, "192.0.2.2:5", &scrape)));
 }
+
+#[test]
+fn one_giant_swarm_may_have_all_the_room_that_there_is() {
+    let now = clock();
+    let mut config = ServerConfig::default();
+    config.max_peers = 100;
+    let shards = Shards::new(config, now, [1; 32]);
+    let announce = |hash: char, port: u32| {
+        let hash = String::from(hash).repeat(20);
+        let (answer, _) = http(&shards, now, &format!("GET /announce?info_hash={hash}&port={port} HTTP/1.1\r\n\r\n"));
+        !answer.contains("failure reason")
+    };
+    assert!((1..=100).all(|port| announce('a', port)));
+    assert!(!announce('a', 101) && !announce('b', 1) && announce('a', 100));
+    assert_eq!(shards.counts(), (1, 100));
+    shards.handle_timeout(now + Duration::from_secs(2 * 3600));
+    assert_eq!(shards.counts(), (0, 0));
+    assert!((1..=100).all(|port| announce('b', port)) && !announce('c', 1));
+}
