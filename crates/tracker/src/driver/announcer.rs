@@ -175,7 +175,7 @@ impl Task {
         let _ = timeout(FAREWELL, self.farewell()).await;
     }
 
-    async fn farewell(&mut self) {
+    async fn farewell(&self) {
         let mut farewells = JoinSet::new();
         while let Some(due) = self.shared.tiers().poll_announce(now()) {
             farewells.spawn(announce(self.client.clone(), self.request(&due), due));

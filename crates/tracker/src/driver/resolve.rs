@@ -109,5 +109,6 @@ const MAX_ADDRESSES: usize = 16;
 const LOOKUPS: usize = 8;
 
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
-const LIFETIME: Duration = Duration::from_secs(5 * 60);
+/// The system does not tell how long a name is good for. This is short enough for trackers that move.
+const LIFETIME: Duration = Duration::from_secs(60);
 const FAILURE_LIFETIME: Duration = Duration::from_secs(10);

@@ -99,7 +99,7 @@ impl HttpTracker {
             self.scrape(query, shards);
         } else {
             status(404, "Not Found", out);
-            return request.close;
+            return true;
         }
         let connection = match (request.close, request.old) {
             (true, _) => "Connection: close\r\n",
