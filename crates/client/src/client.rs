@@ -22,7 +22,7 @@ use torrent_wire::{
 
 use crate::{
     AddTorrent, Config, Error, Listen, Phase, Torrent,
-    announce::Announcer,
+    announce::announce,
     brain::Brain,
     clock, connect,
     disk::{InFlight, Pool, Writer},
@@ -137,11 +137,11 @@ impl Client {
             cancel_check: AtomicBool::new(false),
             core,
         });
-        let tiers = if use_trackers { metainfo.trackers() } else { &[] };
-        let announcer = Announcer::new(tiers, random_u64()?);
+        let trackers = if use_trackers { metainfo.trackers().to_vec() } else { Vec::new() };
+        let announcing = announce(Arc::clone(&shared), trackers, random_u64()?);
         self.core.insert(&shared)?;
         let torrent = Torrent::new(Arc::clone(&shared));
-        tokio::spawn(supervise(shared, orders, make_swarm, peers, announcer));
+        tokio::spawn(supervise(shared, orders, make_swarm, peers, announcing));
         Ok(torrent)
     }
 

@@ -58,13 +58,13 @@ pub trait TorrentStorage: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Every wanted byte is there and verified: makes empty files, gives every wanted file its exact length, and
-    /// [flushes](Self::flush).
+    /// Every wanted byte is there and verified: makes empty files and gives every wanted file its exact length. What is to
+    /// survive a loss of power is [flushed](Self::flush) besides.
     ///
     /// # Errors
-    /// If a file cannot be made, cut or flushed.
+    /// If a file cannot be made or cut.
     fn finish(&self) -> Result<(), StorageError> {
-        self.flush()
+        Ok(())
     }
 
     /// Returns once everything written before is safe from a loss of power.

@@ -109,9 +109,11 @@ impl Queue {
         let mut waiting = self.filled.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
         let mut bytes = 0;
         let mut batch = Vec::new();
-        while let Some(job) = waiting.jobs.pop_front_if(|job| bytes == 0 || bytes + job.bytes.len() <= BATCH) {
+        while let Some(job) = waiting.jobs.front()
+            && (bytes == 0 || bytes + job.bytes.len() <= BATCH)
+        {
             bytes += job.bytes.len();
-            batch.push(job);
+            batch.extend(waiting.jobs.pop_front());
         }
         (!batch.is_empty()).then_some(batch)
     }

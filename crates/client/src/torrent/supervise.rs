@@ -12,7 +12,7 @@ use torrent_storage::{Check, StorageError};
 use torrent_swarm::Swarm;
 use torrent_types::Bitfield;
 
-use crate::{Event, Phase, announce, brain::Order, clock, connect, disk::Target, torrent::Shared};
+use crate::{Event, Phase, brain::Order, clock, connect, disk::Target, torrent::Shared};
 
 /// After a storage error, downloading is tried again so often: space may have returned.
 const STORAGE_RETRY: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ pub(crate) async fn supervise(
     mut orders: mpsc::UnboundedReceiver<Order>,
     make_swarm: impl FnOnce(Bitfield) -> Swarm,
     peers: Vec<SocketAddr>,
-    announcer: announce::Announcer,
+    announcing: impl Future<Output = ()> + Send + 'static,
 ) {
     let mut stop = torrent.stop.subscribe();
     let checked = tokio::select! {
@@ -53,7 +53,7 @@ pub(crate) async fn supervise(
         }
     }
     torrent.add_addresses(peers, true);
-    let announcing = tokio::spawn(announcer.run(Arc::clone(&torrent)));
+    let announcing = tokio::spawn(announcing);
 
     let mut storage_retry = tokio::time::interval(STORAGE_RETRY);
     loop {
@@ -79,7 +79,6 @@ pub(crate) async fn supervise(
     torrent.brain.close_all();
     // Trackers are told under a short deadline of the announcer's own.
     let _ = announcing.await;
-    flush(Arc::clone(&torrent)).await;
     torrent.phase.send_replace(Phase::Stopped);
 }
 
@@ -105,7 +104,8 @@ async fn check(torrent: Arc<Shared>) -> Result<Bitfield, StorageError> {
     }
 }
 
-/// Every piece is in storage: empty files are made, lengths set.
+/// Every piece is in storage: empty files are made, lengths set. Nothing is forced to the disk: the next start hashes what
+/// it finds, so a loss of power costs pieces, never truth.
 async fn finish(torrent: &Arc<Shared>) {
     let outcome = {
         let torrent = Arc::clone(torrent);
@@ -117,13 +117,6 @@ async fn finish(torrent: &Arc<Shared>) {
             torrent.settle_phase();
             torrent.report(Event::Finished);
         }
-    }
-}
-
-async fn flush(torrent: Arc<Shared>) {
-    let outcome = tokio::task::spawn_blocking(move || torrent.storage.flush()).await;
-    if let Ok(Err(error)) = outcome {
-        tracing::warn!(%error, "the torrent's files could not be flushed");
     }
 }
 

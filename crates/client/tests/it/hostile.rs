@@ -174,5 +174,5 @@ async fn whoever_asks_and_never_reads_costs_bounded_memory() {
     let _ = tokio::time::timeout(Duration::from_secs(2), stream.write_all(&out)).await;
     let resident = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = resident.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-    assert!(pages * 4096 < 400 << 20, "{} MiB resident", pages * 4096 >> 20);
+    assert!(pages * 4096 < 400 << 20, "{} MiB resident", (pages * 4096) >> 20);
 }

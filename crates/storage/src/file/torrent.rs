@@ -286,8 +286,7 @@ impl TorrentStorage for FileTorrent {
             handle.set_length(entry.length()).map_err(fail(Operation::Resize))?;
             self.slot(file).dirty.store(true, Ordering::Release);
         }
-        drop(root);
-        self.flush()
+        Ok(())
     }
 
     fn flush(&self) -> Result<(), StorageError> {
