@@ -96,7 +96,8 @@ async fn attempt(
             let failed = |error: mse::Error| FetchError::Encryption(error.into());
             let initiator = Initiator::new(hash.on_the_wire(), methods, &random(), &[]).map_err(failed)?;
             // A peer that knows no MSE may wait for more instead of hanging up: leave time for the other kind.
-            let deadline = now().checked_add(options.timeout / 3).unwrap_or_else(now);
+            let third = options.timeout.checked_div(3).unwrap_or_default();
+            let deadline = now().checked_add(third).unwrap_or_else(now);
             let stream = mse::tokio::connect(stream, initiator, deadline).await.map_err(FetchError::Encryption)?;
             converse(stream, hash, options).await
         }
