@@ -1,6 +1,6 @@
 //! What the fuzz targets do with their bytes, and what must hold whatever these are. See `fuzz/fuzz_targets/bencode_*.rs`.
 
-use alloc::{collections::BTreeMap, format, string::ToString as _, vec, vec::Vec};
+use alloc::{format, string::ToString as _, vec, vec::Vec};
 
 use crate::{Decoder, Document, Encoder, Kind, Node, Options, RawValue, Value, tokenizer::Tokens};
 
@@ -97,6 +97,8 @@ pub fn round_trip(data: &[u8]) {
 /// Into types and out of them.
 #[cfg(feature = "serde")]
 pub fn serde(data: &[u8]) {
+    use alloc::collections::BTreeMap;
+
     use crate::{
         RawValueBuf,
         serde::{from_bytes_with, from_node, to_vec},

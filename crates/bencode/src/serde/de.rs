@@ -113,10 +113,8 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_, 'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.0.kind() != Kind::List {
-            return Err(self.0.wrong(Kind::List).into());
-        }
-        let mut elements = Elements { next: self.0.child() };
+        // Counted first: cheaper than a vector that grows.
+        let mut elements = Elements { left: self.0.list()?.count(), next: self.0.child() };
         let value = visitor.visit_seq(&mut elements)?;
         if elements.next.is_end() { Ok(value) } else { Err(de::Error::custom("the list is too long")) }
     }
@@ -222,6 +220,7 @@ impl<'de> de::Deserializer<'de> for Deserializer<'_, 'de> {
 /// The elements of a list.
 struct Elements<'d, 'de> {
     next: Node<'d, 'de>,
+    left: usize,
 }
 
 impl<'de> de::SeqAccess<'de> for &mut Elements<'_, 'de> {
@@ -233,7 +232,12 @@ impl<'de> de::SeqAccess<'de> for &mut Elements<'_, 'de> {
         }
         let node = self.next;
         self.next = node.sibling();
+        self.left = self.left.saturating_sub(1);
         seed.deserialize(Deserializer(node)).map(Some).map_err(|error| error.at(node))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left)
     }
 }
 
