@@ -10,7 +10,10 @@ use std::{
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use crate::exit::{Code, Failure, Outcome};
+use crate::{
+    exit::{Code, Failure, Outcome},
+    table,
+};
 
 /// Writes text to stdout.
 pub(crate) fn text(text: impl AsRef<[u8]>) -> Outcome {
@@ -31,6 +34,11 @@ pub(crate) fn json(value: &impl Serialize) -> Outcome {
         .and_then(|()| writeln!(stdout))
         .and_then(|()| stdout.flush())
         .map_err(|error| stdout_failure(&error))
+}
+
+/// Writes text of a stranger to stdout: on a terminal as one line that cannot control it, unless forced.
+pub(crate) fn foreign_text(foreign: &str, force: bool) -> Outcome {
+    if io::stdout().is_terminal() && !force { text(table::clean(foreign)) } else { text(foreign) }
 }
 
 /// Writes bytes to stdout, but not to a terminal unless forced.
@@ -66,7 +74,7 @@ impl Output {
     /// `-` is stdout. A folder stands for a file of this name in it. `force` allows binary on a terminal, and to replace
     /// a file.
     pub(crate) fn new(path: &Path, name: &str, force: bool) -> Self {
-        if path == "-" {
+        if path.as_os_str() == "-" {
             return Self::Stdout { force };
         }
         let path = if path.is_dir() { path.join(name) } else { path.to_owned() };
@@ -130,6 +138,10 @@ fn write_file(path: &Path, replace: bool, bytes: &[u8]) -> Outcome {
     match done {
         Ok(_) => Ok(()),
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(exists(path)),
+        // Some file systems cannot do that in one step.
+        Err(error) if !replace && !target.exists() => {
+            error.file.persist(&target).map(drop).map_err(|error| failed(&error.error))
+        }
         Err(error) => Err(failed(&error.error)),
     }
 }

@@ -1,14 +1,11 @@
-//! What `download` and `seed` have in common: options of the client, and reading torrents.
+//! What `download` and `seed` have in common: options of the client, its failures.
 
-use std::{net::SocketAddr, path::Path};
+use std::net::SocketAddr;
 
 use anyhow::Context;
 use torrent_client::{Client, Config, Encryption, Error, Listen, Metainfo, Torrent};
 
 use crate::exit::{Code, Failure, OrExit, Outcome};
-
-/// The largest .torrent file that is read.
-const MAX_TORRENT_FILE: u64 = 64 << 20;
 
 /// Options of everything that talks to peers.
 #[derive(Debug, clap::Args)]
@@ -87,17 +84,6 @@ impl NetworkOptions {
         }
         Ok(addresses)
     }
-}
-
-/// Reads a .torrent file.
-pub(crate) fn read_torrent(path: &Path) -> Outcome<Metainfo> {
-    let shown = path.display();
-    let metadata = std::fs::metadata(path).with_context(|| format!("cannot read {shown}")).or_exit(Code::Disk)?;
-    if metadata.len() > MAX_TORRENT_FILE {
-        return Err(Failure::message(Code::BadInput, format!("{shown} is too large to be a torrent")));
-    }
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {shown}")).or_exit(Code::Disk)?;
-    Metainfo::from_bytes(bytes).with_context(|| format!("{shown} is no torrent")).or_exit(Code::BadInput)
 }
 
 /// The exit code of an error of the client.

@@ -1,4 +1,4 @@
-//! `torrent download` gets the same bytes from everybody.
+//! `torrent download` gets the same bytes from everybody, and so does the library, from everybody at once.
 
 use std::{net::SocketAddr, path::Path, process::Command};
 
@@ -107,4 +107,46 @@ fn download(ours: &Path, scratch: &Scratch, torrent: &Torrent, payload: &Payload
     assert_eq!(process.wait().code(), Some(0));
     assert_eq!(process.stdout(), "");
     payload.assert_same(&folder);
+}
+
+/// One torrent, five seeds of five makes, connections encrypted or not.
+mod by_the_library {
+    use torrent_client::{AddTorrent, Client as Library, Config, Encryption, Listen, Metainfo, Phase};
+    use torrent_interop::PATIENCE;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn in_plain() {
+        from_everybody(Encryption::Disabled).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn encrypted() {
+        from_everybody(Encryption::Required).await;
+    }
+
+    async fn from_everybody(encryption: Encryption) -> Option<()> {
+        let scratch = in_sandbox().then(Scratch::new)?;
+        let payload = Payload::folder(&scratch);
+        let torrent = Torrent::create(&scratch, &payload, None)?;
+        let seed = |client: Client| {
+            let home = scratch.folder(&format!("{client}"));
+            client.seed(&Job { home, ..seed_job(&scratch, &torrent, &payload) })
+        };
+        let (_seeds, addresses): (Vec<_>, Vec<_>) = Client::ALL.into_iter().filter_map(seed).unzip();
+
+        let config = Config::default().listen(Listen::Nowhere).encryption(encryption);
+        let library = Library::start(config).await.expect("the library starts");
+        let metainfo = std::fs::read(torrent.path()).expect("the torrent file");
+        let metainfo = Metainfo::from_bytes(metainfo).expect("a torrent of libtorrent");
+        let folder = scratch.folder("downloaded");
+        let added = library.add(AddTorrent::new(metainfo, &folder).peers(addresses)).expect("a torrent to add");
+        added.download_all();
+        let phase = tokio::time::timeout(PATIENCE, added.wait_for(|phase| phase == Phase::Seeding)).await;
+        assert_eq!(phase, Ok(Phase::Seeding), "{:?}", added.stats());
+        library.stop().await;
+        payload.assert_same(&folder);
+        Some(())
+    }
 }

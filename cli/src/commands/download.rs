@@ -1,25 +1,24 @@
 //! `torrent download`: from a .torrent file or a magnet link to verified files on disk.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{net::SocketAddr, path::PathBuf};
 
 use tokio::task::JoinSet;
-use torrent_client::{AddTorrent, Client, Magnet, Metainfo, Phase, Torrent};
+use torrent_client::{AddTorrent, Client, Metainfo, Phase, Torrent};
 
 use crate::{
-    exit::{Code, Failure, OrExit, Outcome},
+    exit::{Code, Failure, Outcome},
+    input::{Input, Subject},
     interrupt::interrupted,
     progress::{self, Style},
     session::{self, NetworkOptions},
+    table::clean,
 };
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Download {
     /// .torrent files and magnet links.
     #[arg(required = true, value_name = "FILE|MAGNET")]
-    torrents: Vec<String>,
+    torrents: Vec<Input>,
     /// Folder for the content.
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     output: PathBuf,
@@ -36,7 +35,7 @@ pub(crate) struct Download {
 impl Download {
     pub(crate) async fn run(self, quiet: bool) -> Outcome {
         // Everything is read before anything is written.
-        let sources = self.torrents.iter().map(|text| Source::read(text)).collect::<Outcome<Vec<_>>>()?;
+        let sources = self.torrents.iter().map(Subject::read).collect::<Outcome<Vec<_>>>()?;
         let peers = self.network.resolve_peers().await?;
         let client = self.network.start_client().await?;
         let style = if quiet { Style::None } else { self.progress };
@@ -44,7 +43,7 @@ impl Download {
         let mut stopping = Vec::new();
         for source in sources {
             let metainfo = tokio::select! {
-                metainfo = source.resolve(&client, &peers, style) => metainfo?,
+                metainfo = resolve(source, &client, &peers, style) => metainfo?,
                 () = interrupted() => return Err(Failure::message(Code::Interrupted, "interrupted")),
             };
             let name = session::name_of(&metainfo);
@@ -82,31 +81,16 @@ impl Download {
     }
 }
 
-/// A torrent, or a link to one.
-enum Source {
-    Torrent(Box<Metainfo>),
-    Magnet(Box<Magnet>),
-}
-
-impl Source {
-    fn read(text: &str) -> Outcome<Self> {
-        match text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("magnet:")) {
-            Some(_) => Ok(Self::Magnet(Box::new(text.parse().or_exit(Code::BadInput)?))),
-            None => Ok(Self::Torrent(Box::new(session::read_torrent(Path::new(text))?))),
-        }
-    }
-
-    /// The torrent; for a link that is for its peers to say.
-    async fn resolve(self, client: &Client, peers: &[SocketAddr], style: Style) -> Outcome<Metainfo> {
-        match self {
-            Self::Torrent(metainfo) => Ok(*metainfo),
-            Self::Magnet(magnet) => {
-                if style != Style::None {
-                    let name = magnet.name.clone().unwrap_or_else(|| magnet.info_hashes.short().to_string());
-                    progress::say(&format!("{name}: asking peers for the metadata"));
-                }
-                client.resolve(&magnet, peers).await.map_err(session::client_failure)
+/// The torrent; where there is a link only, that is for its peers to say.
+async fn resolve(subject: Subject, client: &Client, peers: &[SocketAddr], style: Style) -> Outcome<Metainfo> {
+    match subject {
+        Subject::Torrent(metainfo) => Ok(metainfo),
+        Subject::Magnet(magnet) => {
+            if style != Style::None {
+                let name = magnet.name.clone().unwrap_or_else(|| magnet.info_hashes.short().to_string());
+                progress::say(&format!("{}: asking peers for the metadata", clean(&name)));
             }
+            client.resolve(&magnet, peers).await.map_err(session::client_failure)
         }
     }
 }

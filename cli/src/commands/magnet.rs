@@ -57,6 +57,20 @@ impl MagnetCommand {
         magnet.trackers.extend(self.trackers.into_iter().map(|Url(url)| url));
         magnet.selection = self.select.or(magnet.selection);
         magnet.peers.extend(self.peers);
-        if self.json { output::json(&describe::Link::new(&magnet)) } else { output::line(magnet) }
+        if self.json { output::json(&describe::Link::new(&magnet)) } else { output::line(escaped(&magnet.to_string())) }
     }
+}
+
+/// Keys that nobody knows are kept as they stood there, and may hold what no link does.
+fn escaped(link: &str) -> String {
+    let mut text = String::with_capacity(link.len());
+    for char in link.chars() {
+        if char.is_control() || char.is_whitespace() {
+            let mut bytes = [0; 4];
+            text.extend(char.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")));
+        } else {
+            text.push(char);
+        }
+    }
+    text
 }

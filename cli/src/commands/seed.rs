@@ -6,6 +6,7 @@ use torrent_client::{AddTorrent, Phase};
 
 use crate::{
     exit::{Code, Failure, Outcome},
+    input::Input,
     interrupt::interrupted,
     progress::{self, Style},
     session::{self, NetworkOptions},
@@ -15,7 +16,7 @@ use crate::{
 pub(crate) struct Seed {
     /// The .torrent file.
     #[arg(value_name = "FILE")]
-    torrent: PathBuf,
+    torrent: Input,
     /// The folder that holds the torrent's content: what `-o` of `download` was.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
@@ -28,7 +29,7 @@ pub(crate) struct Seed {
 
 impl Seed {
     pub(crate) async fn run(self, quiet: bool) -> Outcome {
-        let metainfo = session::read_torrent(&self.torrent)?;
+        let metainfo = self.torrent.read_torrent()?;
         let name = session::name_of(&metainfo);
         let peers = self.network.resolve_peers().await?;
         let client = self.network.start_client().await?;

@@ -76,6 +76,8 @@ fn magnet_links_are_arguments_too() {
     assert_eq!(folder.run(&["show", "--json", &link]).json(), json);
     let shown = folder.run(&["show", &link]).text().to_owned();
     assert_eq!(shown, format!("name\ta b\nversion\tv1\ninfo hash\t{HASH}\nsize\t5\ntracker\tudp://t:1\n"));
+    let odd = folder.run(&["magnet", &format!("magnet:?xt=urn:btih:{HASH}&x.odd=\u{1b}[2J a")]);
+    assert_eq!(odd.text(), format!("magnet:?xt=urn:btih:{HASH}&x.odd=%1B[2J%20a\n"));
     for bad in ["magnet:", "magnet:?dn=x", "magnet:?xt=urn:btih:00"] {
         folder.run(&["magnet", bad]).fails(3);
         folder.run(&["show", bad]).fails(3);

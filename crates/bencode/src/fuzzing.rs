@@ -2,7 +2,7 @@
 
 use alloc::{collections::BTreeMap, format, string::ToString as _, vec, vec::Vec};
 
-use crate::{Decoder, Document, Encoder, Kind, Node, Options, RawValue, Value};
+use crate::{Decoder, Document, Encoder, Kind, Node, Options, RawValue, Value, tokenizer::Tokens};
 
 const LENIENT: Options = Options::lenient().max_depth(usize::MAX);
 
@@ -14,6 +14,12 @@ pub fn tokens(data: &[u8]) {
         assert!(error.offset() <= data.len());
         assert!(error.path().segments().len() <= Options::DEFAULT_MAX_DEPTH);
         assert!(!error.to_string().is_empty());
+    }
+    // The fast path is a path to the same place.
+    for options in [Options::strict(), Options::lenient(), Options::lenient().max_depth(3).max_tokens(40)] {
+        let (mut fast, mut slow) = (Tokens::default(), Tokens::default());
+        assert_eq!(fast.read(data, &options), slow.read_slowly(data, &options));
+        assert_eq!((fast.as_slice(), fast.warnings()), (slow.as_slice(), slow.warnings()));
     }
     // Strict is lenient without warnings.
     let canonical = lenient.as_ref().is_ok_and(|document| document.warnings().is_empty());

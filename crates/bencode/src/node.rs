@@ -41,6 +41,7 @@ impl<'d, 'a> Node<'d, 'a> {
 
     /// What kind of value it is.
     #[must_use]
+    #[inline]
     pub fn kind(&self) -> Kind {
         match self.tag() {
             Tag::Int | Tag::End => Kind::Int,
@@ -52,6 +53,7 @@ impl<'d, 'a> Node<'d, 'a> {
 
     /// The bytes it was decoded from, exactly as they were: an info hash is a hash of these.
     #[must_use]
+    #[inline]
     pub fn raw(&self) -> &'a [u8] {
         self.input.get(self.offset()..start(self.tokens, self.next())).unwrap_or_default()
     }
@@ -64,6 +66,7 @@ impl<'d, 'a> Node<'d, 'a> {
 
     /// Where it begins, in bytes from the start of the input.
     #[must_use]
+    #[inline]
     pub fn offset(&self) -> usize {
         start(self.tokens, self.index)
     }
@@ -82,18 +85,21 @@ impl<'d, 'a> Node<'d, 'a> {
 
     /// The integer, if it is one and fits.
     #[must_use]
+    #[inline]
     pub fn as_int(&self) -> Option<i64> {
         self.as_i128()?.try_into().ok()
     }
 
     /// The integer, if it is one and not negative.
     #[must_use]
+    #[inline]
     pub fn as_u64(&self) -> Option<u64> {
         self.as_i128()?.try_into().ok()
     }
 
     /// The string, if it is one.
     #[must_use]
+    #[inline]
     pub fn as_bytes(&self) -> Option<&'a [u8]> {
         match self.tag() {
             Tag::Bytes => Some(string(self.input, self.tokens, self.index)),
@@ -103,6 +109,7 @@ impl<'d, 'a> Node<'d, 'a> {
 
     /// The string, if it is one and is UTF-8.
     #[must_use]
+    #[inline]
     pub fn as_str(&self) -> Option<&'a str> {
         str::from_utf8(self.as_bytes()?).ok()
     }
@@ -115,12 +122,14 @@ impl<'d, 'a> Node<'d, 'a> {
 
     /// The elements, if it is a list.
     #[must_use]
+    #[inline]
     pub fn as_list(&self) -> Option<List<'d, 'a>> {
         (self.tag() == Tag::List).then(|| List { next: self.child() })
     }
 
     /// The keys and values, if it is a dictionary.
     #[must_use]
+    #[inline]
     pub fn as_dict(&self) -> Option<Dict<'d, 'a>> {
         matches!(self.tag(), Tag::Dict | Tag::UnsortedDict).then(|| Dict { next: self.child() })
     }
@@ -128,6 +137,7 @@ impl<'d, 'a> Node<'d, 'a> {
     /// The value at this key, if it is a dictionary that has it; of several, the first. Takes time in proportion to the
     /// number of keys.
     #[must_use]
+    #[inline]
     pub fn find(&self, key: impl AsRef<[u8]>) -> Option<Self> {
         self.as_dict()?.find(key.as_ref())
     }
@@ -136,6 +146,7 @@ impl<'d, 'a> Node<'d, 'a> {
     ///
     /// # Errors
     /// If it is of another kind, or does not fit the type.
+    #[inline]
     pub fn int<T: TryFrom<i128>>(&self) -> Result<T, Error> {
         let value = self.as_i128().ok_or_else(|| self.wrong(Kind::Int))?;
         value.try_into().map_err(|_| self.error(ErrorKind::IntegerOutOfRange))
@@ -145,6 +156,7 @@ impl<'d, 'a> Node<'d, 'a> {
     ///
     /// # Errors
     /// If it is of another kind.
+    #[inline]
     pub fn bytes(&self) -> Result<&'a [u8], Error> {
         self.as_bytes().ok_or_else(|| self.wrong(Kind::Bytes))
     }
@@ -153,6 +165,7 @@ impl<'d, 'a> Node<'d, 'a> {
     ///
     /// # Errors
     /// If it is of another kind, or not UTF-8.
+    #[inline]
     pub fn str(&self) -> Result<&'a str, Error> {
         str::from_utf8(self.bytes()?).map_err(|_| self.error(ErrorKind::InvalidUtf8))
     }
@@ -171,6 +184,7 @@ impl<'d, 'a> Node<'d, 'a> {
     ///
     /// # Errors
     /// If it is of another kind.
+    #[inline]
     pub fn list(&self) -> Result<List<'d, 'a>, Error> {
         self.as_list().ok_or_else(|| self.wrong(Kind::List))
     }
@@ -179,6 +193,7 @@ impl<'d, 'a> Node<'d, 'a> {
     ///
     /// # Errors
     /// If it is of another kind.
+    #[inline]
     pub fn dict(&self) -> Result<Dict<'d, 'a>, Error> {
         self.as_dict().ok_or_else(|| self.wrong(Kind::Dict))
     }
@@ -193,25 +208,30 @@ impl<'d, 'a> Node<'d, 'a> {
         self.dict()?.find(key).ok_or_else(missing)
     }
 
+    #[cold]
     pub(crate) fn error(&self, kind: ErrorKind) -> Error {
         Error::new(kind, self.offset(), self.path())
     }
 
+    #[cold]
     pub(crate) fn wrong(&self, expected: Kind) -> Error {
         self.error(ErrorKind::WrongKind { expected, found: self.kind() })
     }
 
+    #[inline]
     fn tag(&self) -> Tag {
         self.tokens.get(self.index).map_or(Tag::End, |token| token.tag())
     }
 
     /// The index of the item after it.
+    #[inline]
     fn next(&self) -> usize {
         self.index.saturating_add(self.tokens.get(self.index).map_or(1, |token| token.skip()))
     }
 
     /// The integer, if it is one.
     #[must_use]
+    #[inline]
     pub(crate) fn as_i128(&self) -> Option<i128> {
         match (self.tag(), self.raw()) {
             (Tag::Int, [b'i', digits @ .., b'e']) => tokenizer::integer(digits),
@@ -220,24 +240,28 @@ impl<'d, 'a> Node<'d, 'a> {
     }
 
     /// The first of its children, or the end of it: a dictionary's children are key, value, key, value.
+    #[inline]
     pub(crate) const fn child(self) -> Self {
         Self { index: self.index.saturating_add(1), ..self }
     }
 
     /// The item after it, or the end of what it is in.
     #[cfg(feature = "serde")]
+    #[inline]
     pub(crate) fn sibling(self) -> Self {
         Self { index: self.next(), ..self }
     }
 
     /// Whether this is no item, but the end of a list or dictionary.
     #[cfg(feature = "serde")]
+    #[inline]
     pub(crate) fn is_end(&self) -> bool {
         self.tag() == Tag::End
     }
 
     /// Whether it is a dictionary whose keys are not in order, or not unique.
     #[cfg(feature = "serde")]
+    #[inline]
     pub(crate) fn is_unsorted(&self) -> bool {
         self.tag() == Tag::UnsortedDict
     }
@@ -249,6 +273,7 @@ impl<'d, 'a> Node<'d, 'a> {
 }
 
 /// The bytes of the string at this index.
+#[inline]
 pub(crate) fn string<'a>(input: &'a [u8], tokens: &[Token], index: usize) -> &'a [u8] {
     match tokens.get(index..) {
         Some([token, next, ..]) => input.get(token.start().saturating_add(token.extent())..next.start()),
@@ -257,6 +282,7 @@ pub(crate) fn string<'a>(input: &'a [u8], tokens: &[Token], index: usize) -> &'a
     .unwrap_or_default()
 }
 
+#[inline]
 fn start(tokens: &[Token], index: usize) -> usize {
     tokens.get(index).map_or(0, |token| token.start())
 }
@@ -297,6 +323,7 @@ pub struct List<'d, 'a> {
 impl<'d, 'a> Iterator for List<'d, 'a> {
     type Item = Node<'d, 'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let node = self.next;
         if node.tag() == Tag::End {
@@ -324,6 +351,7 @@ pub struct Dict<'d, 'a> {
 impl<'d, 'a> Dict<'d, 'a> {
     /// The value at this key, from here on; of several, the first.
     #[must_use]
+    #[inline]
     pub fn find(&self, key: impl AsRef<[u8]>) -> Option<Node<'d, 'a>> {
         let (mut dict, key) = (*self, key.as_ref());
         dict.find_map(|(found, value)| (found == key).then_some(value))
@@ -333,6 +361,7 @@ impl<'d, 'a> Dict<'d, 'a> {
 impl<'d, 'a> Iterator for Dict<'d, 'a> {
     type Item = (&'a [u8], Node<'d, 'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let key = self.next;
         let text = key.as_bytes()?;

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use crate::{Document, Error, Options, show::Quoted};
+use crate::{Document, Error, ErrorKind, Options, Path, show::Quoted};
 
 /// One encoded value, checked but not taken apart; borrowed.
 ///
@@ -22,7 +22,10 @@ impl<'a> RawValue<'a> {
     /// If they are not.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Error> {
         let (_, rest) = Document::decode_prefix(bytes, &Options::lenient())?;
-        if rest.is_empty() { Ok(Self(bytes)) } else { Document::decode(bytes, &Options::strict()).map(|_| Self(bytes)) }
+        if rest.is_empty() {
+            return Ok(Self(bytes));
+        }
+        Err(Error::new(ErrorKind::TrailingBytes, bytes.len().saturating_sub(rest.len()), Path::root()))
     }
 
     /// For bytes that have been decoded before.

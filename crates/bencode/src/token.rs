@@ -17,7 +17,7 @@ pub(crate) enum Tag {
     End,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     start: u32,
     bits: u32,
@@ -29,18 +29,22 @@ impl Token {
 
     pub(crate) const END: Self = Self::new(Tag::End, 0, 0);
 
+    #[inline]
     pub(crate) const fn new(tag: Tag, start: u32, extent: u32) -> Self {
         Self { start, bits: (tag as u32) << 29 | (extent & Self::EXTENT) }
     }
 
+    #[inline]
     pub(crate) const fn start(self) -> usize {
         self.start as usize
     }
 
+    #[inline]
     pub(crate) const fn extent(self) -> usize {
         (self.bits & Self::EXTENT) as usize
     }
 
+    #[inline]
     pub(crate) const fn tag(self) -> Tag {
         match self.bits >> 29 {
             0 => Tag::Int,
@@ -52,19 +56,23 @@ impl Token {
         }
     }
 
+    #[inline]
     pub(crate) const fn is_dict(self) -> bool {
         matches!(self.tag(), Tag::Dict | Tag::UnsortedDict)
     }
 
+    #[inline]
     pub(crate) const fn set_extent(&mut self, extent: u32) {
         self.bits = (self.bits & !Self::EXTENT) | (extent & Self::EXTENT);
     }
 
+    #[inline]
     pub(crate) const fn set_tag(&mut self, tag: Tag) {
         self.bits = (tag as u32) << 29 | (self.bits & Self::EXTENT);
     }
 
     /// How many tokens further the next item begins; only for items that are closed.
+    #[inline]
     pub(crate) const fn skip(self) -> usize {
         match self.tag() {
             Tag::List | Tag::Dict | Tag::UnsortedDict => self.extent(),

@@ -14,6 +14,9 @@ use crate::{
 /// Digits and colon of a length. 20 digits are more than 64 bits can count.
 const MAX_LENGTH_PREFIX: usize = 21;
 
+/// So many digits fit an `i64`, whatever they are.
+const SURELY_I64_DIGITS: usize = 18;
+
 /// The reusable part of a decoder.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tokens {
@@ -26,6 +29,22 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// Replaces what is here by the tokens of the first value of `input`. Whatever follows it is not looked at.
     pub(crate) fn read(&mut self, input: &[u8], options: &Options) -> Result<(), Error> {
+        self.read_with(input, options, fast_path::read)
+    }
+
+    /// As `read`, without the fast path: must give the same.
+    #[cfg(any(fuzzing, test))]
+    pub(crate) fn read_slowly(&mut self, input: &[u8], options: &Options) -> Result<(), Error> {
+        self.read_with(input, options, |_, _, _| ())
+    }
+
+    #[inline(always)]
+    fn read_with(
+        &mut self,
+        input: &[u8],
+        options: &Options,
+        fast_path: impl Fn(&[u8], &mut [Token], &mut State),
+    ) -> Result<(), Error> {
         self.count = 0;
         self.warnings.clear();
         if input.len() > options.max_bytes {
@@ -43,7 +62,7 @@ impl Tokens {
             warnings: &mut self.warnings,
             state: State { depth_left: options.max_depth, ..State::default() },
         };
-        let result = tokenizer.run();
+        let result = tokenizer.run(fast_path);
         let Tokenizer { tokens, state, .. } = tokenizer;
         self.buffer = tokens;
         self.count = state.count;
@@ -95,7 +114,7 @@ impl Tokens {
 
 /// Enough for most packets and torrents to be read without growing, and never much: most bytes are piece hashes.
 fn expected_tokens(input_length: usize) -> usize {
-    (input_length / 16).clamp(16, 512)
+    (input_length / 8).clamp(32, 512)
 }
 
 fn warn(warnings: &mut Vec<Warning>, kind: WarningKind, offset: usize) {
@@ -124,10 +143,11 @@ struct Tokenizer<'a> {
 
 impl Tokenizer<'_> {
     /// Reads one value.
-    fn run(&mut self) -> Result<(), Fault> {
+    #[inline(always)]
+    fn run(&mut self, fast_path: impl Fn(&[u8], &mut [Token], &mut State)) -> Result<(), Fault> {
         self.step()?;
         while !self.is_complete() {
-            fast_path::read(self.input, &mut self.tokens, &mut self.state);
+            fast_path(self.input, &mut self.tokens, &mut self.state);
             self.step()?;
         }
         Ok(())
@@ -173,7 +193,7 @@ impl Tokenizer<'_> {
     fn push(&mut self, tag: Tag, at: usize, extent: usize) -> Result<(), Fault> {
         let length = self.tokens.len();
         if self.state.count >= length {
-            let more = length.max(16).saturating_mul(2).min(self.options.max_tokens);
+            let more = length.max(32).saturating_mul(2).min(self.options.max_tokens);
             self.tokens.resize(more, Token::END);
         }
         let Some(slot) = self.tokens.get_mut(self.state.count) else { return fault(ErrorKind::TokenLimit, at) };
@@ -337,12 +357,19 @@ fn find_duplicates(input: &[u8], tokens: &[Token], open: usize, warnings: &mut V
     }
 }
 
-/// An optional minus and digits, if `i64` or `u64` holds them.
+/// The value of an optional minus and digits, all of them checked before, if `i64` or `u64` holds them.
+#[inline]
 pub(crate) fn integer(text: &[u8]) -> Option<i128> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
+    if digits.len() <= SURELY_I64_DIGITS {
+        // The usual one: nothing can overflow.
+        let add = |value: i64, digit: &u8| value.wrapping_mul(10).wrapping_add(i64::from(digit.wrapping_sub(b'0')));
+        let value = digits.iter().fold(0, add);
+        return Some((if negative { value.wrapping_neg() } else { value }).into());
+    }
     let magnitude = digits
         .iter()
         .try_fold(0_u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit.checked_sub(b'0')?)))?;

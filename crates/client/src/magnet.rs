@@ -8,8 +8,7 @@ use std::{
 };
 
 use tokio::task::JoinSet;
-use torrent_bencode::{Encoder, RawValue};
-use torrent_metainfo::{Info, Magnet, Metainfo};
+use torrent_metainfo::{Info, Magnet, Metainfo, PieceLayers};
 use torrent_tracker::{AnnounceRequest, TrackerUrl, Trust};
 use torrent_wire::{FetchOptions, MetadataHash, fetch_metadata};
 
@@ -116,19 +115,7 @@ fn torrent_of(magnet: &Magnet, info: impl Into<bytes::Bytes>) -> Result<Metainfo
         // Right by one of its hashes, wrong by the other.
         None => return Err(Error::WrongMetadata),
     };
-    let raw = RawValue::new(info.as_bytes()).map_err(|_| Error::WrongMetadata)?;
-    let mut torrent = Vec::new();
-    Encoder::new(&mut torrent).dict(|root| {
-        root.put("announce", magnet.trackers.first().map(String::as_str));
-        if magnet.trackers.len() > 1 {
-            root.list("announce-list", |tiers| {
-                magnet.trackers.iter().for_each(|url| tiers.list(|tier| tier.put(url.as_str())));
-            });
-        }
-        root.put("info", raw);
-        if !magnet.web_seeds.is_empty() {
-            root.list("url-list", |urls| magnet.web_seeds.iter().for_each(|url| urls.put(url.as_str())));
-        }
-    });
-    Ok(Metainfo::from_bytes(torrent)?)
+    let trackers: Vec<_> = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
+    let torrent = Metainfo::from_info(&info, &PieceLayers::default())?;
+    torrent.edit().trackers(&trackers).web_seeds(&magnet.web_seeds).apply().map_err(|_| Error::WrongMetadata)
 }

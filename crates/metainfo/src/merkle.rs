@@ -1,5 +1,5 @@
-//! The hash trees of v2: blocks of 16 KiB are leaves, absent leaves are zero. BEP 52 § "Upgrade Path" needs none of it,
-//! § "File tree layout" (`pieces root`), § "metainfo files" (`piece layers`) and § "peer messages" (`hash request`) do.
+//! The hash trees of v2: blocks of 16 KiB are leaves, absent leaves are zero.
+//! Spec: BEP 52 § "File tree layout" (`pieces root`), § "metainfo files" (`piece layers`), § "peer messages" (`hash request`).
 //! In: block hashes or one layer. Out: roots, layers, and the hashes with their uncles that a peer asks for.
 //! Never: which file a root belongs to (see `layers`).
 

@@ -269,7 +269,7 @@ pub fn metadata(data: &[u8]) {
                     MetadataMessage::Data { data, .. } if op % 6 == 2 => {
                         if let Ok(Some(assembled)) = fetch.handle_data(now, peer, piece, size, data) {
                             assert_eq!(assembled.bytes().len(), size as usize);
-                            fetch.refute(assembled);
+                            fetch.refute(now, assembled);
                         }
                     }
                     _ => fetch.handle_reject(now, peer, piece),

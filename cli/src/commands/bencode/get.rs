@@ -4,7 +4,11 @@ use std::str::FromStr;
 
 use torrent_bencode::{Kind, Node};
 
-use super::{Source, json::Shown, missing};
+use super::{
+    Source,
+    json::{Shown, compact},
+    missing,
+};
 use crate::{exit::Outcome, output};
 
 const EXAMPLES: &str = "\
@@ -32,7 +36,7 @@ pub(super) struct Get {
     /// Print JSON, whatever it is.
     #[arg(long)]
     json: bool,
-    /// Write binary to a terminal, too.
+    /// Write to a terminal what may control it, too.
     #[arg(short, long)]
     force: bool,
 }
@@ -44,23 +48,20 @@ impl Get {
         let node = self.path.follow(document.root()).ok_or_else(|| missing(&self.source.file, &self.path.text))?;
         let is_container = matches!(node.kind(), Kind::List | Kind::Dict);
         if self.raw {
-            // Numbers and short texts are no harm to a terminal.
-            return if std::str::from_utf8(node.raw()).is_ok() {
-                output::text(node.raw())
-            } else {
-                output::binary(node.raw(), self.force)
+            return match std::str::from_utf8(node.raw()) {
+                Ok(text) => output::foreign_text(text, self.force),
+                Err(_) => output::binary(node.raw(), self.force),
             };
         }
         if self.json || is_container {
             return output::json(&Shown(&node.to_value()));
         }
         match (node.as_bytes(), node.as_str()) {
-            (None, _) => output::line(
-                node.to_value()
-                    .as_int()
-                    .map_or_else(|| node.as_u64().unwrap_or_default().to_string(), |int| int.to_string()),
-            ),
-            (_, Some(text)) => output::line(text),
+            (None, _) => output::line(compact(&node.to_value())),
+            (_, Some(text)) => {
+                output::foreign_text(text, self.force)?;
+                output::text("\n")
+            }
             (Some(bytes), None) => output::binary(bytes, self.force),
         }
     }

@@ -189,7 +189,7 @@ impl Create {
     }
 
     fn check_options(&self) -> Outcome {
-        let to_stdout = self.output.as_deref().is_some_and(|path| path == "-");
+        let to_stdout = self.output.as_deref().is_some_and(|path| path.as_os_str() == "-");
         if self.json && to_stdout && !self.dry_run {
             return Err(Failure::message(Code::Usage, "--json and -o - both want stdout"));
         }

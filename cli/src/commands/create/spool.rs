@@ -14,7 +14,7 @@ use crate::{
 
 /// Stdin as a file that lives as long as its folder.
 pub(super) fn stdin(path: &Path, name: Option<&str>) -> Outcome<Option<(PathBuf, TempDir)>> {
-    if path != "-" {
+    if path.as_os_str() != "-" {
         return Ok(None);
     }
     if name.is_none() {

@@ -292,13 +292,17 @@ impl TorrentStorage for FileTorrent {
 
     fn flush(&self) -> Result<(), StorageError> {
         let root = self.root();
-        let mut folders = BTreeSet::new();
-        let mut made = Vec::new();
         for file in self.places() {
             let slot = self.slot(file);
             if slot.dirty.swap(false, Ordering::AcqRel) {
                 self.sync(&root, file).inspect_err(|_| slot.dirty.store(true, Ordering::Release))?;
             }
+        }
+        // The names after the contents, and only if those are safe.
+        let mut folders = BTreeSet::new();
+        let mut made = Vec::new();
+        for file in self.places() {
+            let slot = self.slot(file);
             if slot.made.swap(false, Ordering::AcqRel) {
                 made.push(slot);
                 folders.extend(self.path(file).ancestors().skip(1));

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Config, Event, ExtendedHandshake, ExtensionId, Extensions, Handshake, MetadataFault, MetadataFetch,
-    MetadataMessage, Reserved, Severity,
+    MetadataMessage, PeerFault, Reserved, Severity,
     mse::{self, Initiator, Opening},
 };
 
@@ -45,14 +45,27 @@ pub async fn fetch_metadata(
     let (hash, deadline) = (hash.into(), options.deadline());
     let mut outcome = Err(FetchError::TimedOut);
     for opening in options.encryption.attempts() {
-        outcome = within(deadline, attempt(peer, hash, options, *opening, deadline)).await;
-        match outcome {
-            // It may be that the peer does not like this kind of connection.
-            Err(FetchError::Encryption(_) | FetchError::Stream(StreamError::Closed | StreamError::Io(_))) => {}
+        outcome = within(deadline, attempt(peer, hash, options, *opening)).await;
+        match &outcome {
+            Err(error) if may_be_the_opening(error) => {}
             _ => return outcome,
         }
     }
     outcome
+}
+
+/// Whether the peer may have ended the attempt because it does not like this kind of connection.
+const fn may_be_the_opening(error: &FetchError) -> bool {
+    match error {
+        FetchError::Encryption(_) => true,
+        FetchError::Stream(error) => matches!(
+            error,
+            StreamError::Closed
+                | StreamError::Io(_)
+                | StreamError::Peer(PeerFault::HandshakeTimeout | PeerFault::NotBitTorrent)
+        ),
+        _ => false,
+    }
 }
 
 /// Asks the peer at the other end of `stream` for the metadata of a torrent, and checks the hash.
@@ -76,13 +89,14 @@ async fn attempt(
     hash: MetadataHash,
     options: &FetchOptions,
     opening: Opening,
-    deadline: Instant,
 ) -> Result<Bytes, FetchError> {
     let stream = TcpStream::connect(peer).await.map_err(FetchError::Connect)?;
     match (opening, options.encryption.methods()) {
         (Opening::Obfuscated, Some(methods)) => {
             let failed = |error: mse::Error| FetchError::Encryption(error.into());
             let initiator = Initiator::new(hash.on_the_wire(), methods, &random(), &[]).map_err(failed)?;
+            // A peer that knows no MSE may wait for more instead of hanging up: leave time for the other kind.
+            let deadline = now().checked_add(options.timeout / 3).unwrap_or_else(now);
             let stream = mse::tokio::connect(stream, initiator, deadline).await.map_err(FetchError::Encryption)?;
             converse(stream, hash, options).await
         }

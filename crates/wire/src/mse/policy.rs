@@ -93,8 +93,8 @@ impl Method {
 /// Which [`Method`]s a handshake may end with. An initiator provides all of them and the responder selects, so the
 /// preference matters on the responder's side alone.
 ///
-/// RC4 is the safer choice: Transmission before 4.1 goes on encrypting when a responder selects plaintext
-/// (its pull request 6025), so that connection is lost. Plaintext saves some 23 µs per 16 KiB block and direction.
+/// RC4 is the safer choice: Transmission 4.0 goes on encrypting when plaintext has been selected (mended in 4.1), so that
+/// connection is lost. Plaintext saves some 23 µs per 16 KiB block and direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Methods {

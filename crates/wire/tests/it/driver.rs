@@ -137,6 +137,20 @@ async fn a_peer_that_hangs_up_on_encryption_is_asked_again_without() {
     assert_eq!(fetched.unwrap(), metadata());
 }
 
+#[tokio::test]
+async fn a_peer_that_does_not_answer_encryption_is_asked_again_without() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = listener.local_addr().unwrap();
+    let server = async {
+        let _waits_for_more = listener.accept().await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        serve(stream, Some(metadata())).await;
+    };
+    let options = FetchOptions::default().timeout(Duration::from_secs(3));
+    let (fetched, ()) = tokio::join!(fetch_metadata(peer, info_hash(), &options), server);
+    assert_eq!(fetched.unwrap(), metadata());
+}
+
 #[tokio::test(start_paused = true)]
 async fn idle_peers_keep_each_other_alive_and_silent_ones_are_left() {
     let (here, there) = duplex(1000);

@@ -135,7 +135,11 @@ impl<P: Copy + Ord> Candidate<P> {
         }
     }
 
+    /// A block has arrived. In an exclusive attempt, one of a peer whose turn is over is of no use.
     pub(super) fn store(&mut self, now: Instant, peer: P, block: u32, data: &[u8]) {
+        if !matches!(self.mode, Mode::Shared) && self.mode != Mode::Exclusive(Some(peer)) {
+            return self.give_up(block);
+        }
         self.last_delivery = Some(now);
         self.put(peer, block, data);
     }

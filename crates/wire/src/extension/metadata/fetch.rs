@@ -47,7 +47,7 @@ const MAX_STRIKES: u8 = 3;
 ///     };
 ///     assembled = fetch.handle_data(now, peer, piece, total_size, data)?.or(assembled);
 /// }
-/// // Now hash it; if it is wrong, `fetch.refute(assembled)` and go on.
+/// // Now hash it; if it is wrong, `fetch.refute(now, assembled)` and go on.
 /// assert_eq!(assembled.unwrap().into_bytes(), metadata);
 /// # Ok::<(), torrent_wire::MetadataFault>(())
 /// ```
@@ -177,7 +177,7 @@ impl<P: Copy + Ord> MetadataFetch<P> {
     }
 
     /// The assembled metadata has the wrong hash. Says who has lied, if that is certain; that peer is asked no more.
-    pub fn refute(&mut self, assembled: Assembled) -> Option<P> {
+    pub fn refute(&mut self, now: Instant, assembled: Assembled) -> Option<P> {
         let size = u32::try_from(assembled.bytes.len()).ok()?;
         let candidate = self.candidates.get_mut(&size)?;
         // Requests that are still out are for blocks of the attempt that has failed.
@@ -188,6 +188,7 @@ impl<P: Copy + Ord> MetadataFetch<P> {
         if let Some(liar) = liar {
             self.remove(liar);
         }
+        self.keep_budget(now);
         liar
     }
 

@@ -94,7 +94,7 @@ impl Swarm {
                     if assembled.bytes() == self.truth {
                         return (blamed, now - start, most);
                     }
-                    blamed.extend(self.fetch.refute(assembled));
+                    blamed.extend(self.fetch.refute(now, assembled));
                 }
             }
             now = self.fetch.poll_timeout().expect("somebody is left to wait for");
