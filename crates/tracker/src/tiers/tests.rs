@@ -9,6 +9,9 @@ use crate::error::{Failure, Retry};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Who was asked, and with which event.
+type Told = (String, Option<Event>);
+
 /// A clock, and tiers whose hosts have one letter.
 struct Script {
     tiers: Tiers,
@@ -31,21 +34,21 @@ impl Script {
     }
 
     /// Answers who is asked next and gives host and event.
-    fn answer(&mut self) -> Option<(String, Option<Event>)> {
+    fn answer(&mut self) -> Option<Told> {
         self.answer_with(&AnnounceResponse { interval: 1800 * SECOND, ..AnnounceResponse::default() })
     }
 
-    fn answer_with(&mut self, response: &AnnounceResponse) -> Option<(String, Option<Event>)> {
+    fn answer_with(&mut self, response: &AnnounceResponse) -> Option<Told> {
         let (ticket, host, event) = self.due()?;
         self.tiers.handle_response(self.now, ticket, response);
         Some((host, event))
     }
 
-    fn fail(&mut self) -> Option<(String, Option<Event>)> {
+    fn fail(&mut self) -> Option<Told> {
         self.fail_with(&Error::Io(io::ErrorKind::ConnectionRefused.into()))
     }
 
-    fn fail_with(&mut self, error: &Error) -> Option<(String, Option<Event>)> {
+    fn fail_with(&mut self, error: &Error) -> Option<Told> {
         let (ticket, host, event) = self.due()?;
         self.tiers.handle_failure(self.now, ticket, error);
         Some((host, event))
@@ -65,7 +68,8 @@ impl Script {
     }
 }
 
-fn hosts(script: &mut Script, step: fn(&mut Script) -> Option<(String, Option<Event>)>) -> String {
+/// Takes the same step for as long as somebody is due; gives the hosts.
+fn hosts(script: &mut Script, step: fn(&mut Script) -> Option<Told>) -> String {
     std::iter::from_fn(|| step(script)).map(|(host, _)| host).collect()
 }
 
