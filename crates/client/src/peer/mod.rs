@@ -18,7 +18,8 @@ use tokio::{
 use torrent_swarm::{Command, Fact, Parting, PeerKey, Verdict};
 use torrent_types::Block;
 use torrent_wire::{
-    ApiMisuse, Connection, DecodeError, ExtensionId, MAX_FRAME, Message, Messages, MetadataMessage, PeerFault, RawBlock,
+    ApiMisuse, Connection, DecodeError, ExtensionId, MAX_FRAME, Message, Messages, MetadataMessage, PeerFault,
+    RawBlock, Severity,
 };
 
 use crate::{brain::Errand, clock, torrent::Shared};
@@ -175,7 +176,15 @@ impl<S: Stream> Peer<S> {
         let start = self.link.received.filled().as_ptr().addr();
         let mut messages = Messages::new(self.link.received.filled(), MAX_FRAME);
         for message in &mut messages {
-            let event = self.connection.handle(now, &message?)?;
+            let event = match self.connection.handle(now, &message?) {
+                Ok(event) => event,
+                // Sloppy, harmless, and without effect.
+                Err(fault) if fault.severity() == Severity::Minor => {
+                    tracing::debug!(address = %self.address, %fault, "let pass");
+                    continue;
+                }
+                Err(fault) => return Err(fault.into()),
+            };
             if let torrent_wire::Event::Piece { block, data } = &event {
                 let begin = data.as_ptr().addr() - start;
                 self.arrived.push((*block, begin..begin + data.len()));
