@@ -2,6 +2,10 @@
 //! In: connections, facts, outcomes of hashing and storage, time. Out: actions, verdicts, the next deadline.
 //! Never: sockets, clocks, bytes of pieces, decisions that an owner can make.
 
+mod facts;
+mod holdings;
+mod uploading;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -9,14 +13,14 @@ use std::{
 };
 
 use rand::{SeedableRng, rngs::SmallRng};
-use torrent_types::{BLOCK_LENGTH, Bitfield, Block, Geometry, PeerId, PieceIndex};
+use torrent_types::{Bitfield, Block, Geometry, PeerId, PieceIndex};
 
 use crate::{
-    Action, Budget, Command, Config, Direction, Fact, Parting, PeerKey, Verdict,
+    Action, Budget, Command, Config, Direction, Parting, PeerKey,
     addresses::Addresses,
     blame::{Blame, BlockDigest},
-    choker::{Candidate, Choker},
-    peer::{Holdings, Peer},
+    choker::Choker,
+    peer::Peer,
     picker,
     pieces::Pieces,
     rates::Rate,
@@ -24,8 +28,6 @@ use crate::{
 };
 
 const TICK: Duration = Duration::from_secs(1);
-/// A peer may send so many senseless requests before we part.
-const MAX_BAD_REQUESTS: u32 = 300;
 /// Addresses of gone peers that are remembered because they may have sent bad blocks.
 const MAX_DEPARTED: usize = 256;
 
@@ -220,154 +222,6 @@ impl Swarm {
         }
     }
 
-    /// Everything that one read from a peer's socket said. Each [`Fact::Received`] gets a verdict, in order.
-    pub fn handle(
-        &mut self,
-        now: Instant,
-        key: PeerKey,
-        facts: impl IntoIterator<Item = Fact>,
-        verdicts: &mut Vec<Verdict>,
-    ) {
-        for fact in facts {
-            match fact {
-                Fact::Received(block) => verdicts.push(self.received(now, key, block)),
-                fact => self.handle_fact(now, key, fact),
-            }
-        }
-        self.fill(now, key);
-    }
-
-    fn handle_fact(&mut self, now: Instant, key: PeerKey, fact: Fact) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        match fact {
-            Fact::AllowedFast(piece) => peer.allow_fast(piece),
-            Fact::Bitfield(field) => {
-                let holdings = if field.is_full() { Holdings::All } else { Holdings::Some(field) };
-                self.set_holdings(key, holdings);
-            }
-            Fact::Cancelled(block) => {
-                let refused = peer.uploads.cancel(block) && peer.fast;
-                if refused {
-                    self.send(key, Command::Reject(block));
-                }
-            }
-            Fact::Choked => {
-                peer.choking = true;
-                let current = peer.current.take();
-                // BEP 6: a fast peer answers or refuses every request, choked or not.
-                let given_back: Vec<_> = if peer.fast { Vec::new() } else { peer.requests.clear().collect() };
-                given_back.into_iter().for_each(|block| self.pieces.release(block));
-                if let Some(piece) = current {
-                    self.pieces.abandon(piece, key);
-                }
-                self.fill_all(now);
-            }
-            Fact::DontHave(piece) => self.dont_have(key, piece),
-            Fact::Have(piece) => self.has_piece(key, piece),
-            Fact::HaveAll => self.set_holdings(key, Holdings::All),
-            Fact::HaveNone => self.set_holdings(key, Holdings::Some(Bitfield::new(self.geometry.piece_count()))),
-            Fact::Interested => {
-                peer.interested = true;
-                let unchoked = self.peers.values().filter(|peer| !peer.am_choking).count();
-                if self.choker.has_room(unchoked) {
-                    self.unchoke(now, key);
-                }
-            }
-            Fact::ListenPort(port) => {
-                peer.dialable.get_or_insert(SocketAddr::new(peer.address.ip(), port));
-            }
-            Fact::NotInterested => {
-                peer.interested = false;
-                if !peer.am_choking {
-                    self.choke(now, key);
-                    self.rechoke(now);
-                }
-            }
-            Fact::Rejected(block) => {
-                let choking = peer.choking;
-                if peer.requests.forget(block) {
-                    self.pieces.release(block);
-                }
-                if choking {
-                    peer.allowed_fast.remove(&block.piece());
-                } else {
-                    peer.requests.refused();
-                }
-            }
-            Fact::RequestQueue(reqq) => peer.requests.set_reqq(reqq),
-            Fact::Requested(block) => self.requested(key, block),
-            Fact::Unchoked => peer.choking = false,
-            Fact::UploadOnly(upload_only) => {
-                peer.upload_only = upload_only;
-                self.part_if_redundant(key);
-            }
-            Fact::Received(_) => {}
-        }
-    }
-
-    fn received(&mut self, now: Instant, key: PeerKey, block: Block) -> Verdict {
-        let Some(peer) = self.peers.get_mut(&key) else { return Verdict::Discard };
-        let length = u64::from(block.length());
-        let asked = peer.requests.received(now, block);
-        let (verdict, others) = if asked { self.pieces.received(now, block, key) } else { (Verdict::Discard, false) };
-        if verdict == Verdict::Discard {
-            self.wasted += length;
-            return verdict;
-        }
-        peer.down.add(length);
-        self.down.add(length);
-        if others {
-            for (other, peer) in self.peers.iter_mut().filter(|(other, _)| **other != key) {
-                if peer.requests.forget(block) {
-                    self.actions.push(Action::Send(*other, Command::Cancel(block)));
-                }
-            }
-        }
-        verdict
-    }
-
-    fn requested(&mut self, key: PeerKey, block: Block) {
-        let Some(peer) = self.peers.get_mut(&key).filter(|peer| !peer.leaving) else { return };
-        if !self.pieces.has(block.piece()) {
-            peer.bad_requests += 1;
-            if peer.bad_requests > MAX_BAD_REQUESTS {
-                return self.part(key, Parting::BadRequests);
-            }
-        }
-        let idle = peer.uploads.is_empty();
-        let served = !peer.am_choking
-            && block.length() <= BLOCK_LENGTH
-            && self.pieces.has(block.piece())
-            && peer.uploads.push(block, self.config.request_queue);
-        if served && idle {
-            self.actions.push(Action::Serve(key));
-        } else if !served && peer.fast {
-            self.send(key, Command::Reject(block));
-        }
-    }
-
-    /// The next blocks to send to a peer, up to `bytes` in all. Report them with [`Swarm::uploaded`] once they are sent.
-    pub fn take_uploads(&mut self, key: PeerKey, bytes: u32, out: &mut Vec<Block>) {
-        if let Some(peer) = self.peers.get_mut(&key) {
-            peer.uploads.take(bytes, out);
-        }
-    }
-
-    /// A block could not be read from storage after all.
-    pub fn upload_failed(&mut self, key: PeerKey, block: Block) {
-        if self.peers.get(&key).is_some_and(|peer| peer.fast) {
-            self.send(key, Command::Reject(block));
-        }
-    }
-
-    /// So many bytes of pieces were handed to the socket.
-    pub fn uploaded(&mut self, key: PeerKey, bytes: u64) {
-        if let Some(peer) = self.peers.get_mut(&key) {
-            peer.up.add(bytes);
-            self.up.add(bytes);
-        }
-    }
-
     /// All blocks of a piece have come and were hashed. True: write it, then report it with [`Swarm::pieces_stored`].
     /// False: its bytes are worth nothing, and will be fetched again.
     ///
@@ -539,118 +393,6 @@ impl Swarm {
             self.actions.push(Action::Send(key, Command::Request(block)));
         }
         self.picked = picked;
-    }
-
-    fn rechoke(&mut self, now: Instant) {
-        let seeding = self.pieces.is_complete();
-        let candidate = |(key, peer): (&PeerKey, &Peer)| Candidate {
-            key: *key,
-            rate: if seeding { peer.up.per_second() } else { peer.down.per_second() },
-            unchoked: !peer.am_choking,
-            since: peer.slot_since,
-        };
-        let wants = |(_, peer): &(&PeerKey, &Peer)| peer.interested && !peer.leaving;
-        let candidates = self.peers.iter().filter(wants).map(candidate).collect();
-        let chosen = self.choker.round(now, candidates, seeding, &mut self.luck);
-        let keys: Vec<_> = self.peers.iter().map(|(key, peer)| (*key, peer.am_choking)).collect();
-        for (key, choked) in keys {
-            match (choked, chosen.binary_search(&key).is_ok()) {
-                (true, true) => self.unchoke(now, key),
-                (false, false) => self.choke(now, key),
-                _ => {}
-            }
-        }
-    }
-
-    fn unchoke(&mut self, now: Instant, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        if std::mem::take(&mut peer.am_choking) {
-            peer.slot_since = now;
-            self.send(key, Command::Unchoke);
-        }
-    }
-
-    fn choke(&mut self, now: Instant, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        peer.am_choking = true;
-        peer.slot_since = now;
-        let fast = peer.fast;
-        let refused: Vec<_> = peer.uploads.clear().collect();
-        self.send(key, Command::Choke);
-        if fast {
-            refused.into_iter().for_each(|block| self.send(key, Command::Reject(block)));
-        }
-    }
-
-    fn set_holdings(&mut self, key: PeerKey, holdings: Holdings) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        let before = std::mem::replace(&mut peer.holdings, holdings);
-        if let Holdings::Some(field) = before {
-            field.ones().for_each(|piece| self.pieces.rarity_mut().decrement(piece));
-        }
-        (peer.held, peer.useful) = match &peer.holdings {
-            Holdings::All => {
-                let all = self.geometry.piece_count();
-                (all, all - self.pieces.have_count())
-            }
-            Holdings::Some(field) => {
-                field.ones().for_each(|piece| self.pieces.rarity_mut().increment(piece));
-                let useful = field.ones().filter(|piece| !self.pieces.has(*piece)).count();
-                (field.count_ones(), u32::try_from(useful).expect("no more than pieces"))
-            }
-        };
-        self.show_interest(key);
-        self.part_if_redundant(key);
-    }
-
-    fn has_piece(&mut self, key: PeerKey, piece: PieceIndex) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        let Holdings::Some(field) = &mut peer.holdings else { return };
-        if !field.set(piece) {
-            return;
-        }
-        self.pieces.rarity_mut().increment(piece);
-        if !self.pieces.has(piece) {
-            peer.useful += 1;
-        }
-        peer.held += 1;
-        if peer.held == self.geometry.piece_count() {
-            // From now on it is counted as a seed.
-            return self.set_holdings(key, Holdings::All);
-        }
-        self.show_interest(key);
-    }
-
-    fn dont_have(&mut self, key: PeerKey, piece: PieceIndex) {
-        let Some(peer) = self.peers.get(&key).filter(|peer| peer.has(piece)) else { return };
-        let mut field = match &peer.holdings {
-            Holdings::All => Bitfield::full(self.geometry.piece_count()),
-            Holdings::Some(field) => field.clone(),
-        };
-        field.clear(piece);
-        self.set_holdings(key, Holdings::Some(field));
-    }
-
-    fn forget_holdings(&mut self, peer: &Peer) {
-        if let Holdings::Some(field) = &peer.holdings {
-            field.ones().for_each(|piece| self.pieces.rarity_mut().decrement(piece));
-        }
-    }
-
-    fn show_interest(&mut self, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        let interested = peer.useful > 0;
-        if std::mem::replace(&mut peer.am_interested, interested) != interested {
-            self.send(key, if interested { Command::Interested } else { Command::NotInterested });
-        }
-    }
-
-    fn part_if_redundant(&mut self, key: PeerKey) {
-        let done = self.config.disconnect_redundant && self.pieces.is_complete();
-        let idle = |peer: &Peer| !peer.leaving && (peer.is_seed() || peer.upload_only);
-        if done && self.peers.get(&key).is_some_and(idle) {
-            self.part(key, Parting::Redundant);
-        }
     }
 
     fn part(&mut self, key: PeerKey, reason: Parting) {
