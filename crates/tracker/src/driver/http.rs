@@ -56,7 +56,7 @@ struct Host {
 #[derive(Default)]
 struct HostState {
     idle: Vec<Connection>,
-    /// When a connection failed last, and how: whoever waited for a turn since before that need not try.
+    /// When a connection failed or fell silent last, and how: whoever waited for a turn since before that need not try.
     failed: Option<(Instant, io::ErrorKind)>,
 }
 
@@ -81,9 +81,12 @@ impl HttpClient {
         if let Some((at, kind)) = host.lock().failed
             && asked < at
         {
-            return Err(io::Error::from(kind).into());
+            return Err(if kind == io::ErrorKind::TimedOut { Error::TimedOut } else { io::Error::from(kind).into() });
         }
-        timeout(self.dialer.config.timeout, self.follow(url, target)).await.map_err(|_| Error::TimedOut)?
+        timeout(self.dialer.config.timeout, self.follow(url, target)).await.unwrap_or_else(|_| {
+            host.lock().failed = Some((Instant::now(), io::ErrorKind::TimedOut));
+            Err(Error::TimedOut)
+        })
     }
 
     async fn follow(&self, url: &TrackerUrl, target: &str) -> Result<Answer, Error> {

@@ -220,6 +220,20 @@ async fn silence_ends_at_the_deadline() {
     assert!(matches!(silent.announce().await, Err(Error::TimedOut)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_silent_tracker_holds_a_thousand_torrents_no_longer_than_one() {
+    let silent = scripted(|mut stream, _| async move { while head(&mut stream).await.is_some() {} }).await;
+    let client = Client::new(Config::default());
+    let started = tokio::time::Instant::now();
+    let mut announces = JoinSet::new();
+    for _ in 0..1000 {
+        let (client, url) = (client.clone(), silent.url());
+        announces.spawn(async move { client.announce(&url, &request()).await });
+    }
+    assert!(announces.join_all().await.iter().all(|outcome| matches!(outcome, Err(Error::TimedOut))));
+    assert_eq!(started.elapsed().as_secs(), 30);
+}
+
 #[tokio::test]
 async fn redirects_are_followed_to_the_fifth() {
     let hops = |count: usize| {
