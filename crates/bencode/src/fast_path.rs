@@ -151,19 +151,22 @@ fn integer_end(input: &[u8], at: usize) -> Option<usize> {
     (*input.get(digits)? != b'0' || end == at + 2).then_some(end + 1)
 }
 
-/// The first 8 bytes of a key, zero where it is shorter. If those of two keys differ, they order the keys, as they mostly
-/// do; if not, nothing is known.
+/// The first 8 bytes of a key, zero where it is shorter, and never `UNKNOWN`. If those of two keys differ, they order the
+/// keys, as they mostly do; if not, nothing is known.
 #[inline(always)]
 #[expect(clippy::arithmetic_side_effects, reason = "shifts of less than 64 bits")]
 pub(crate) fn head(input: &[u8], start: usize, end: usize) -> u64 {
     let length = end.wrapping_sub(start);
-    let Some(&bytes) = input.get(start..).and_then(<[u8]>::first_chunk::<8>) else {
-        let key = input.get(start..end).unwrap_or_default();
-        let shifted = key.iter().fold(0, |head, &byte| head << 8 | u64::from(byte));
-        return if length == 0 || length >= 8 { shifted } else { shifted << (64 - 8 * length) };
+    let head = match input.get(start..).and_then(<[u8]>::first_chunk::<8>) {
+        Some(&bytes) if length >= 8 => u64::from_be_bytes(bytes),
+        Some(&bytes) => u64::from_be_bytes(bytes) & !(u64::MAX >> (8 * length)),
+        None => {
+            let key = input.get(start..end).unwrap_or_default();
+            let shifted = key.iter().fold(0, |head, &byte| head << 8 | u64::from(byte));
+            if length == 0 || length >= 8 { shifted } else { shifted << (64 - 8 * length) }
+        }
     };
-    let head = u64::from_be_bytes(bytes);
-    if length >= 8 { head } else { head & !(u64::MAX >> (8 * length)) }
+    head.min(State::UNKNOWN - 1)
 }
 
 /// How many digits the bytes begin with, counted eight at a time.

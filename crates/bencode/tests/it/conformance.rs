@@ -100,6 +100,12 @@ const ROWS: &[Row] = &[
     odd(b"d1:bd1:x0:e1:a0:e", (ErrorKind::UnsortedKey, 11), &[(WarningKind::UnsortedKey, 11)]),
     odd(b"d1:bl1:ze1:a0:e", (ErrorKind::UnsortedKey, 9), &[(WarningKind::UnsortedKey, 9)]),
     right(b"d1:ad1:z0:e1:b0:e"),
+    // A key of the largest bytes is a key like any other.
+    odd(
+        b"ld1:ale8:\xff\xff\xff\xff\xff\xff\xff\xff0:1:b0:ee",
+        (ErrorKind::UnsortedKey, 19),
+        &[(WarningKind::UnsortedKey, 19)],
+    ),
     // Keys that occur twice lie apart.
     odd(
         b"d1:b0:1:a0:1:b0:1:a0:e",
