@@ -12,6 +12,9 @@ use crate::{
 /// How often the amounts that trackers are told are brought up to date.
 const UPDATE: Duration = Duration::from_secs(1);
 
+/// For the tracker to hear that the download has finished, when the torrent is stopped at that moment.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
 /// Announces one torrent for as long as it lives. `seed` decides the order inside tiers, and the `key` by which trackers know us again.
 pub(crate) async fn announce(torrent: Arc<Shared>, trackers: Vec<Vec<String>>, seed: u64) {
     let tiers = Tiers::new(trackers, Trust::Torrent, Reach::FirstAnswer, Schedule::default(), seed);
@@ -19,24 +22,60 @@ pub(crate) async fn announce(torrent: Arc<Shared>, trackers: Vec<Vec<String>>, s
         let (url, reason) = (skipped.text.as_str().into(), skipped.reason.to_string().into());
         torrent.report(Event::TrackerFailed { url, reason });
     }
-    let (announcer, mut answers) = Announcer::spawn(torrent.core.trackers.clone(), tiers, request(&torrent, seed));
+    let request = request(&torrent, seed);
+    let (announcer, mut answers) = Announcer::spawn(torrent.core.trackers.clone(), tiers, request.clone());
     let mut phase = torrent.phase.subscribe();
     let mut stop = torrent.stop.subscribe();
     let mut updates = tokio::time::interval(UPDATE);
+    let mut finish = Finish { complete: request.left == 0, known: false, untold: false };
     loop {
         tokio::select! {
-            Some(announced) = answers.recv() => learn(&torrent, announced),
-            _ = updates.tick() => announcer.update(amounts(&torrent)),
-            Ok(()) = phase.changed() => {
-                if *phase.borrow_and_update() == Phase::Seeding {
-                    announcer.complete();
-                }
+            Some(announced) = answers.recv() => {
+                finish.told(&announced);
+                learn(&torrent, announced);
             }
+            _ = updates.tick() => announcer.update(amounts(&torrent)),
+            Ok(()) = phase.changed() => finish.look(*phase.borrow_and_update(), &announcer),
             () = stopped(&mut stop) => break,
         }
     }
+    finish.look(*phase.borrow(), &announcer);
+    // A command that ends when its download is complete still says so first.
+    let farewell = async {
+        while finish.untold && finish.known {
+            match answers.recv().await {
+                Some(announced) => finish.told(&announced),
+                None => break,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LAST_WORD, farewell).await;
     announcer.update(amounts(&torrent));
     announcer.stop().await;
+}
+
+/// Whether trackers have been told that the download has finished.
+struct Finish {
+    /// It has.
+    complete: bool,
+    /// A tracker has answered, so one knows us.
+    known: bool,
+    /// `completed` is due, or on its way.
+    untold: bool,
+}
+
+impl Finish {
+    fn look(&mut self, phase: Phase, announcer: &Announcer) {
+        if phase == Phase::Seeding && !std::mem::replace(&mut self.complete, true) {
+            self.untold = true;
+            announcer.complete();
+        }
+    }
+
+    fn told(&mut self, announced: &Announced) {
+        self.known |= announced.outcome.is_ok();
+        self.untold &= announced.event != Some(torrent_tracker::Event::Completed);
+    }
 }
 
 fn request(torrent: &Shared, seed: u64) -> AnnounceRequest {

@@ -26,7 +26,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Get {
-    /// The way to the value, as info.files[0].length
+    /// The way to the value, as `info.files[0].length`
     path: Path,
     #[command(flatten)]
     source: Source,

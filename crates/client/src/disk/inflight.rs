@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use torrent_types::{Geometry, PieceIndex};
+use torrent_types::{Block, Geometry, PieceIndex};
 
 use super::{PieceBuffer, Pool};
 
@@ -14,8 +14,8 @@ pub(crate) struct InFlight {
     geometry: Geometry,
     pool: Pool,
     buffers: Mutex<BTreeMap<PieceIndex, Arc<PieceBuffer>>>,
-    /// Blocks still missing of pieces that are written block by block.
-    direct: Mutex<BTreeMap<PieceIndex, u32>>,
+    /// Which blocks are in storage of pieces that are written block by block.
+    direct: Mutex<BTreeMap<PieceIndex, Vec<bool>>>,
 }
 
 impl InFlight {
@@ -40,14 +40,34 @@ impl InFlight {
     }
 
     /// A block of a piece without buffer is in storage. Says whether it was the last one.
-    pub(crate) fn block_written(&self, piece: PieceIndex) -> bool {
+    ///
+    /// Blocks are remembered one by one: after a storage error a piece is fetched again, and some of it twice.
+    pub(crate) fn block_written(&self, block: Block) -> bool {
+        let piece = block.piece();
         let mut direct = self.direct.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = direct.entry(piece).or_insert_with(|| self.geometry.block_count(piece));
-        *missing -= 1;
-        let last = *missing == 0;
+        let stored = direct.entry(piece).or_insert_with(|| vec![false; self.geometry.block_count(piece) as usize]);
+        if let Some(stored) = stored.get_mut(block.index() as usize) {
+            *stored = true;
+        }
+        let last = stored.iter().all(|stored| *stored);
         if last {
             direct.remove(&piece);
         }
         last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_that_is_written_twice_counts_once() {
+        let geometry = Geometry::new(40_000, 40_000).unwrap();
+        let pieces = InFlight::new(geometry, Pool::default());
+        let block = |index| geometry.nth_block(PieceIndex::new(0), index).unwrap();
+        for (index, last) in [(0, false), (0, false), (2, false), (1, true), (1, false)] {
+            assert_eq!(pieces.block_written(block(index)), last);
+        }
     }
 }

@@ -105,7 +105,7 @@ impl Shared {
             let piece = block.piece();
             match written {
                 Err(error) => torrent.written(&[piece], Err(error), Vec::new()),
-                Ok(()) if torrent.pieces.block_written(piece) => torrent.check_stored(piece),
+                Ok(()) if torrent.pieces.block_written(block) => torrent.check_stored(piece),
                 Ok(()) => {}
             }
         });

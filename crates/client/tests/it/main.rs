@@ -4,4 +4,5 @@
 mod fixture;
 mod hostile;
 mod storage;
+mod trackers;
 mod transfer;
