@@ -9,25 +9,26 @@ use std::{
 ///
 /// It prints as one line, `cannot write /data/film.mkv: No space left on device (os error 28)`.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {operation}{}: {}", Named(path), Reason(*kind, source))]
+#[error("cannot {operation}{}: {}", Named(path), Reason(*kind, cause))]
 pub struct StorageError {
     kind: ErrorKind,
     operation: Operation,
     path: PathBuf,
-    source: Option<io::Error>,
+    /// Part of what `Display` says, so not a source of its own.
+    cause: Option<io::Error>,
 }
 
 impl StorageError {
     /// Something failed that has no `io::Error`. An empty path means the torrent as a whole.
     #[must_use]
     pub fn new(kind: ErrorKind, operation: Operation, path: impl Into<PathBuf>) -> Self {
-        Self { kind, operation, path: path.into(), source: None }
+        Self { kind, operation, path: path.into(), cause: None }
     }
 
     /// The operating system refused; the kind follows from the error.
     #[must_use]
     pub fn from_io(operation: Operation, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        Self { kind: ErrorKind::of(&source), operation, path: path.into(), source: Some(source) }
+        Self { kind: ErrorKind::of(&source), operation, path: path.into(), cause: Some(source) }
     }
 
     /// What a program needs to know about the cause.
@@ -51,7 +52,7 @@ impl StorageError {
     /// The operating system's own word, if it was asked.
     #[must_use]
     pub const fn io_error(&self) -> Option<&io::Error> {
-        self.source.as_ref()
+        self.cause.as_ref()
     }
 }
 
@@ -166,7 +167,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn at(self, operation: Operation, path: impl Into<PathBuf>) -> StorageError {
-        StorageError { kind: self.kind, operation, path: path.into(), source: self.source }
+        StorageError { kind: self.kind, operation, path: path.into(), cause: self.source }
     }
 
     /// The process or the system has no file handle left.

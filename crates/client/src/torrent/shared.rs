@@ -161,7 +161,7 @@ impl Target for Shared {
                     swarm.pause_downloading(clock::now(), true);
                     pieces.iter().for_each(|piece| swarm.piece_lost(*piece));
                 });
-                tracing::warn!(%error, "downloading stops");
+                tracing::debug!(%error, "downloading stops");
                 self.report(Event::StorageFailed(Arc::new(error)));
                 self.phase.send_if_modified(|phase| {
                     let running = *phase != Phase::Stopped;
