@@ -12,7 +12,7 @@ mod torrent;
 mod tracker;
 mod wait;
 
-pub use clients::{Client, Job};
+pub use clients::{Client, Encryption, Job, Leech, Manner};
 pub use payload::Payload;
 pub use ports::{ADDRESS, free_port};
 pub use process::Process;
@@ -20,4 +20,4 @@ pub use scratch::Scratch;
 pub use tools::{in_sandbox, our_command};
 pub use torrent::{PIECE_LENGTH, Torrent};
 pub use tracker::Tracker;
-pub use wait::{PATIENCE, until};
+pub use wait::{PATIENCE, until, until_after};

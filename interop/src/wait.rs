@@ -9,12 +9,17 @@ use std::{
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Looks until `found` gives something; `None` after [`PATIENCE`].
+pub fn until<T>(found: impl FnMut() -> Option<T>) -> Option<T> {
+    until_after(PATIENCE, found)
+}
+
+/// Looks until `found` gives something; `None` after `patience`.
 #[expect(clippy::disallowed_methods, reason = "foreign processes live in real time")]
-pub fn until<T>(mut found: impl FnMut() -> Option<T>) -> Option<T> {
+pub fn until_after<T>(patience: Duration, mut found: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {
         let this = found();
-        if this.is_some() || start.elapsed() > PATIENCE {
+        if this.is_some() || start.elapsed() > patience {
             return this;
         }
         thread::sleep(Duration::from_millis(20));

@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, path::Path, process::Command};
 
-use torrent_interop::{Client, Job, Payload, Process, Scratch, Torrent, Tracker, free_port, in_sandbox, our_command};
+use torrent_interop::{
+    Client, Job, Manner, Payload, Process, Scratch, Torrent, Tracker, free_port, in_sandbox, our_command,
+};
 
 type MakePayload = fn(&Scratch) -> Payload;
 
@@ -95,7 +97,14 @@ fn by_a_tracker(client: Client, payload: MakePayload) -> Option<()> {
 }
 
 fn seed_job<'a>(scratch: &Scratch, torrent: &'a Torrent, payload: &'a Payload) -> Job<'a> {
-    Job { torrent, folder: payload.folder_path(), home: scratch.folder("seed"), port: free_port(), peers: &[] }
+    Job {
+        torrent,
+        folder: payload.folder_path(),
+        home: scratch.folder("seed"),
+        port: free_port(),
+        peers: &[],
+        manner: Manner::default(),
+    }
 }
 
 fn download(ours: &Path, scratch: &Scratch, torrent: &Torrent, payload: &Payload, peers: &[SocketAddr]) {

@@ -21,7 +21,7 @@ fn start(job: &Job<'_>, how: &str) -> Option<Command> {
     let mut command = command(tools::cached("anacrolix", "go/bin/torrent")?, &[QUIET, how]);
     command.arg(format!("--addr={ADDRESS}:{}", job.port));
     command.args(job.peers.iter().map(|peer| format!("--test-peer={peer}")));
-    command.arg(job.torrent_for_peers()).current_dir(job.folder);
+    command.arg(job.source_for_peers()).current_dir(job.folder);
     // Its default maps files into memory, which fails for empty ones.
     command.env("TORRENT_STORAGE_DEFAULT_FILE_IO", "classic");
     Some(command)

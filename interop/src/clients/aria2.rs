@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{Client, Job, command};
+use super::{Client, Encryption, Job, command};
 use crate::tools;
 
 const QUIET: &str = "--enable-dht=false --enable-dht6=false --bt-enable-lpd=false --enable-peer-exchange=false \
@@ -22,10 +22,18 @@ pub(super) fn leech(job: &Job<'_>) -> Option<Command> {
 }
 
 fn place(command: &mut Command, job: &Job<'_>) {
+    match job.manner.encryption {
+        Encryption::AsAlways => {}
+        // It cannot refuse encryption.
+        Encryption::Never => panic!("aria2 always accepts encrypted connections"),
+        Encryption::Required => {
+            command.args(["--bt-require-crypto=true", "--bt-min-crypto-level=arc4"]);
+        }
+    }
     command
         .arg(format!("--interface={}", Client::Aria2.ip()))
         .arg(format!("--listen-port={}", job.port))
         .arg("--dir")
         .arg(job.folder)
-        .arg(job.torrent.path());
+        .arg(job.source());
 }

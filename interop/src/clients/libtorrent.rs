@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Command};
 
-use super::{Client, Job};
+use super::{Client, Encryption, Job};
 use crate::tools;
 
 pub(crate) const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/clients/libtorrent_peer.py");
@@ -22,11 +22,18 @@ pub(super) fn leech(job: &Job<'_>) -> Option<Command> {
 
 fn start(job: &Job<'_>, how: &str) -> Option<Command> {
     let mut command = Command::new(python()?);
-    command.arg(SCRIPT).arg(how).arg(job.torrent_for_peers()).arg(job.folder).arg(format!(
+    command.arg(SCRIPT).arg(how).arg(job.source_for_peers()).arg(job.folder).arg(format!(
         "{}:{}",
         Client::Libtorrent.ip(),
         job.port
     ));
     command.args(job.peers.iter().map(ToString::to_string));
+    command.args(match job.manner.encryption {
+        Encryption::AsAlways => None,
+        Encryption::Never => Some("--plain"),
+        Encryption::Required => Some("--encrypted"),
+    });
+    command.args(job.manner.pex.then_some("--pex"));
+    command.args(job.manner.download_limit.map(|limit| format!("--download-limit={limit}")));
     Some(command)
 }

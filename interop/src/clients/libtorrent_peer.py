@@ -1,7 +1,10 @@
 """libtorrent for the interop suite.
 The name is not libtorrent.py: it would import itself.
 usage: libtorrent_peer.py create PATH TORRENT PIECE_LENGTH [ANNOUNCE]      prints the info hash
-       libtorrent_peer.py seed|leech TORRENT FOLDER HOST:PORT [PEER...]    a leech ends when it has everything"""
+       libtorrent_peer.py seed|leech TORRENT|MAGNET FOLDER HOST:PORT [PEER...] [OPTION...]    a leech ends when it has everything
+options: --plain, --encrypted    no other connections
+         --pex                   exchange peers
+         --download-limit=N      bytes per second"""
 
 import os
 import sys
@@ -22,8 +25,10 @@ def create(path, torrent, piece_length, announce=None):
     print(lt.torrent_info(torrent).info_hashes().v1)
 
 
-def peer(mode, torrent, folder, listen, *peers):
-    session = lt.session({
+def peer(mode, torrent, folder, listen, *rest):
+    peers = [word for word in rest if not word.startswith("--")]
+    options = dict(word.partition("=")[::2] for word in rest if word.startswith("--"))
+    settings = {
         "listen_interfaces": listen, "outgoing_interfaces": listen.rsplit(":", 1)[0],
         "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
         # All peers here share one address, and it is a private one.
@@ -33,10 +38,22 @@ def peer(mode, torrent, folder, listen, *peers):
         "enable_outgoing_utp": False, "enable_incoming_utp": False,
         "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification
         | lt.alert.category_t.peer_notification | lt.alert.category_t.connect_notification,
-    })
-    params = lt.add_torrent_params()
-    params.ti = lt.torrent_info(torrent)
+    }
+    if "--plain" in options or "--encrypted" in options:
+        policy = lt.enc_policy.pe_disabled if "--plain" in options else lt.enc_policy.pe_forced
+        settings |= {"out_enc_policy": int(policy), "in_enc_policy": int(policy),
+                     "allowed_enc_level": int(lt.enc_level.pe_rc4), "prefer_rc4": True}
+    session = lt.session(settings)
+    if torrent.startswith("magnet:"):
+        params = lt.parse_magnet_uri(torrent)
+    else:
+        params = lt.add_torrent_params()
+        params.ti = lt.torrent_info(torrent)
     params.save_path = folder
+    if "--pex" not in options:
+        params.flags |= lt.torrent_flags.disable_pex
+    if "--download-limit" in options:
+        params.download_limit = int(options["--download-limit"])
     params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
     handle = session.add_torrent(params)
     for address in peers:

@@ -4,6 +4,7 @@
 mod anacrolix;
 mod aria2;
 pub(crate) mod libtorrent;
+mod manner;
 mod rqbit;
 mod transmission;
 
@@ -12,9 +13,11 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
-use crate::{ADDRESS, Payload, Process, Torrent, until};
+pub use self::manner::{Encryption, Manner};
+use crate::{ADDRESS, PATIENCE, Payload, Process, Torrent, until_after};
 
 /// A foreign client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub struct Job<'a> {
     pub port: u16,
     /// Peers to begin with, instead of asking a tracker. Clients that cannot be told of peers ask the tracker all the same.
     pub peers: &'a [SocketAddr],
+    /// What differs from a download of a torrent file, in plain or not, without PEX.
+    pub manner: Manner,
 }
 
 impl Client {
@@ -136,9 +141,15 @@ impl Job<'_> {
         self.home.join("done")
     }
 
-    /// The torrent, for a client that can be told of peers: who is told of them does not need a tracker.
-    fn torrent_for_peers(&self) -> &Path {
-        if self.peers.is_empty() { self.torrent.path() } else { self.torrent.without_tracker() }
+    /// The torrent file, or the link in its place.
+    fn source(&self) -> &Path {
+        self.manner.magnet.as_deref().map_or_else(|| self.torrent.path(), Path::new)
+    }
+
+    /// The same, for a client that can be told of peers: who is told of them does not need a tracker.
+    fn source_for_peers(&self) -> &Path {
+        let file = self.manner.magnet.is_none() && !self.peers.is_empty();
+        if file { self.torrent.without_tracker() } else { self.source() }
     }
 }
 
@@ -155,8 +166,17 @@ impl Leech {
     /// # Panics
     /// If it fails, or does not get everything.
     #[track_caller]
-    pub fn wait(mut self) {
-        let done = until(|| {
+    pub fn wait(self) {
+        self.wait_for(PATIENCE);
+    }
+
+    /// Waits as long as that.
+    ///
+    /// # Panics
+    /// If it fails, or does not get everything.
+    #[track_caller]
+    pub fn wait_for(mut self, patience: Duration) {
+        let done = until_after(patience, || {
             let marked = self.done.exists();
             (marked || !self.process.is_running()).then_some(marked)
         });
@@ -211,8 +231,14 @@ mod tests {
         let tracker = Tracker::start(&scratch).filter(|_| in_sandbox())?;
         let payload = Payload::folder(&scratch);
         let torrent = &Torrent::create(&scratch, &payload, Some(&tracker))?;
-        let job =
-            |folder, home: &str, peers| Job { torrent, folder, home: scratch.folder(home), port: free_port(), peers };
+        let job = |folder, home: &str, peers| Job {
+            torrent,
+            folder,
+            home: scratch.folder(home),
+            port: free_port(),
+            peers,
+            manner: Manner::default(),
+        };
         let (_seed, address) = from.seed(&job(payload.folder_path(), "seed", &[]))?;
         tracker.wait_for_seeds(torrent.info_hash(), 1);
         let folder = scratch.folder("downloaded");

@@ -22,6 +22,6 @@ fn start(job: &Job<'_>, how: &str) -> Option<Command> {
         let peers: Vec<_> = job.peers.iter().map(ToString::to_string).collect();
         command.arg("--initial-peers").arg(peers.join(","));
     }
-    command.arg("--output-folder").arg(job.folder).arg(job.torrent_for_peers());
+    command.arg("--output-folder").arg(job.folder).arg(job.source_for_peers());
     Some(command)
 }

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use super::{Client, Job, command};
+use super::{Client, Encryption, Job, command};
 use crate::tools;
 
 /// What has no flag.
@@ -33,7 +33,13 @@ fn start(job: &Job<'_>, how: &str) -> Option<Command> {
     fs::create_dir_all(&config).expect("a folder for the settings");
     let settings = format!(r#"{{"bind-address-ipv4": "{}", {SETTINGS}}}"#, Client::Transmission.ip());
     fs::write(config.join("settings.json"), settings).expect("settings");
-    let mut command = command(program, &["--no-portmap", how, "--port", &job.port.to_string()]);
-    command.arg("--config-dir").arg(config).arg("--download-dir").arg(job.folder).arg(job.torrent.path());
+    let encryption = match job.manner.encryption {
+        Encryption::AsAlways => "",
+        // The least that it knows.
+        Encryption::Never => "--encryption-tolerated",
+        Encryption::Required => "--encryption-required",
+    };
+    let mut command = command(program, &["--no-portmap", encryption, how, "--port", &job.port.to_string()]);
+    command.arg("--config-dir").arg(config).arg("--download-dir").arg(job.folder).arg(job.source());
     Some(command)
 }
