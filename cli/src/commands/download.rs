@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use tokio::task::JoinSet;
-use torrent_client::{AddTorrent, Client, Metainfo, Phase, Torrent};
+use torrent_client::{AddTorrent, Client, Metainfo, Phase, Torrent, peers_of};
 
 use crate::{
     exit::{Code, Failure, Outcome},
@@ -42,6 +42,10 @@ impl Download {
         let mut torrents = JoinSet::new();
         let mut stopping = Vec::new();
         for source in sources {
+            let mut peers = peers.clone();
+            if let Subject::Magnet(magnet) = &source {
+                peers.extend(peers_of(magnet).await);
+            }
             let metainfo = tokio::select! {
                 metainfo = resolve(source, &client, &peers, style) => metainfo?,
                 () = interrupted() => return Err(Failure::message(Code::Interrupted, "interrupted")),

@@ -18,6 +18,7 @@ pub use client::Client;
 pub use config::{Config, Listen};
 pub use error::Error;
 pub use event::{Event, Phase};
+pub use magnet::peers_of;
 pub use torrent::{AddTorrent, Torrent};
 pub use torrent_metainfo::{Magnet, Metainfo};
 pub use torrent_storage::{ErrorKind as StorageErrorKind, Storage, StorageError};

@@ -27,18 +27,24 @@ enum Found {
     Nothing,
 }
 
+/// The addresses of the peers that a magnet link names (`x.pe`). Names are looked up; one that nobody knows is a peer fewer.
+pub async fn peers_of(magnet: &Magnet) -> Vec<SocketAddr> {
+    let mut addresses = Vec::new();
+    for peer in &magnet.peers {
+        addresses.extend(tokio::net::lookup_host((peer.host(), peer.port())).await.into_iter().flatten());
+    }
+    addresses
+}
+
 impl Client {
     /// Fetches the metadata of a magnet link from its peers. It goes on until it has them: put a deadline around it.
-    /// `peers` are asked first, with those that the link itself names.
+    /// `peers` are asked first, with those that the link itself names: give [`peers_of`] it to the torrent, too.
     ///
     /// # Errors
     /// If the metadata is right by its hash and no torrent all the same.
     pub async fn resolve(&self, magnet: &Magnet, peers: &[SocketAddr]) -> Result<Metainfo, Error> {
         let mut named: Vec<_> = peers.to_vec();
-        for peer in &magnet.peers {
-            // A name that nobody knows is a peer fewer.
-            named.extend(tokio::net::lookup_host((peer.host(), peer.port())).await.into_iter().flatten());
-        }
+        named.extend(peers_of(magnet).await);
         let options =
             FetchOptions::default().encryption(self.core.config.encryption).peer_id(self.core.make_peer_id()?);
         let hash = magnet.info_hashes.v1().map(MetadataHash::from);

@@ -8,8 +8,8 @@ use crate::PeerFault;
 
 /// Whether one side may still say with one message which pieces it has.
 ///
-/// Deviation: a bitfield counts as first behind messages that say nothing about pieces (choke, interested, port,
-/// extended); libtorrent and Transmission accept it at any time, and Transmission sends its extended handshake first.
+/// Deviation: have-all and have-none count as first behind messages that say nothing about pieces (choke, interested,
+/// port, extended); libtorrent and Transmission accept them at any time, and Transmission sends its extended handshake first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Opening {
     /// It may.
@@ -41,8 +41,12 @@ pub(super) struct Announced {
 }
 
 impl Announced {
+    /// Deviation: BEP 3 allows one bitfield, as the first message. aria2 sends another when that is shorter than the haves
+    /// it stands for, also behind have-none. It replaces what was said before; behind have-all it makes no sense.
     pub(super) fn bitfield(&mut self, bits: &[u8], geometry: Option<&Geometry>) -> Result<(), PeerFault> {
-        self.may_open()?;
+        if self.all {
+            return Err(PeerFault::BitfieldRepeated);
+        }
         let next =
             Self { opening: Opening::Said, bitfield_length: Some(bits.len()), highest: highest_bit(bits), ..*self };
         match geometry {
