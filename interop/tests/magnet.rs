@@ -10,38 +10,38 @@ use torrent_interop::{
     ADDRESS, Client, Job, Manner, Payload, Process, Scratch, Torrent, Tracker, free_port, in_sandbox, our_command,
 };
 
-/// `torrent download` has a link that names the seed.
+/// `torrent download` has a link to what others serve.
 mod download {
     use super::*;
 
     #[test]
     fn from_anacrolix() {
-        download(Client::Anacrolix, How::PeerInLink);
+        download(Client::Anacrolix, How::PeerByOption);
     }
 
     #[test]
     fn from_aria2() {
-        download(Client::Aria2, How::PeerInLink);
+        download(Client::Aria2, How::PeerByOption);
     }
 
     #[test]
     fn from_libtorrent() {
-        download(Client::Libtorrent, How::PeerInLink);
+        download(Client::Libtorrent, How::PeerByOption);
     }
 
     #[test]
     fn from_rqbit() {
-        download(Client::Rqbit, How::PeerInLink);
+        download(Client::Rqbit, How::PeerByOption);
     }
 
     #[test]
     fn from_transmission() {
-        download(Client::Transmission, How::PeerInLink);
+        download(Client::Transmission, How::PeerByOption);
     }
 
     #[test]
-    fn from_a_peer_that_an_option_names() {
-        download(Client::Libtorrent, How::PeerByOption);
+    fn from_a_peer_that_the_link_names() {
+        download(Client::Libtorrent, How::PeerInLink);
     }
 
     #[test]
