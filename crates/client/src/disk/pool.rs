@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Free buffers kept; what is given back beyond that many bytes goes to the allocator.
-const KEPT_BYTES: usize = 8 << 20;
+const KEPT_BYTES: usize = 4 << 20;
 
 /// A store of buffers for pieces. Clones share it.
 #[derive(Clone, Debug, Default)]
