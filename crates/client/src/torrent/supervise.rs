@@ -85,7 +85,6 @@ pub(crate) async fn supervise(
 /// Which pieces are in storage, with progress in the phase.
 async fn check(torrent: Arc<Shared>) -> Result<Bitfield, StorageError> {
     let work = tokio::task::spawn_blocking(move || {
-        let total = torrent.geometry.piece_count();
         let expected = |piece| torrent.info.piece_hash(piece).copied().unwrap_or_default();
         let on_piece = |_, _| {
             torrent.phase.send_modify(|phase| {
@@ -94,7 +93,6 @@ async fn check(torrent: Arc<Shared>) -> Result<Bitfield, StorageError> {
                 }
             });
         };
-        torrent.phase.send_replace(Phase::Checking { done: 0, total });
         let check = Check::new(&*torrent.storage, &torrent.geometry, &expected).on_piece(&on_piece);
         check.cancel(&torrent.cancel_check).run().map(|report| report.have)
     });
