@@ -127,7 +127,7 @@ impl Addresses {
     pub(crate) fn ban(&mut self, address: SocketAddr) {
         self.set(address, State::Idle { not_before: None });
         self.known.remove(&address);
-        if shared(address.ip()) {
+        if is_local(address.ip()) {
             self.banned.insert(address);
         } else {
             self.banned_ips.insert(address.ip().to_canonical());
@@ -145,8 +145,10 @@ impl Addresses {
     }
 }
 
-/// Loopback and private addresses: one machine or one household, with several clients behind it.
-fn shared(ip: IpAddr) -> bool {
+/// Whether it is a loopback, private or link-local address: one machine or one household, with several clients behind it,
+/// and something else or nothing elsewhere.
+#[must_use]
+pub fn is_local(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),

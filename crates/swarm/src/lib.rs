@@ -17,6 +17,7 @@ mod stats;
 mod torrent;
 mod uploads;
 
+pub use addresses::is_local;
 pub use blame::BlockDigest;
 pub use budget::Budget;
 pub use config::Config;

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use torrent_swarm::{Direction, PeerStats};
+use torrent_swarm::{Direction, PeerStats, is_local};
 use torrent_wire::{ExtensionId, Pex, PexFlags, PexIntake, PexOutlet};
 
 use super::{End, Peer, Stream};
@@ -54,12 +54,4 @@ fn flags(peer: &PeerStats) -> PexFlags {
     let seed = if peer.seed { PexFlags::UPLOAD_ONLY } else { PexFlags::NONE };
     let reachable = if peer.direction == Direction::Outgoing { PexFlags::REACHABLE } else { PexFlags::NONE };
     seed | reachable
-}
-
-/// Addresses that mean something else, or nothing, elsewhere.
-fn is_local(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    }
 }
