@@ -18,7 +18,7 @@ Examples:
   torrent show 'magnet:?xt=urn:btih:...'
   torrent show --json album.torrent | jq -r .info_hash.v1
 
-On a terminal the values are aligned and sizes rounded; elsewhere lines are KEY<tab>VALUE, sizes are bytes and
+On a terminal the values are aligned and sizes rounded; elsewhere lines are KEY<tab>VALUE, sizes are bytes and \
 dates seconds since 1970. A key with several values has a line for each; of trackers, the tier comes first.";
 
 #[derive(Debug, clap::Args)]

@@ -28,11 +28,11 @@ Examples:
   torrent create --dry-run --exclude '*.nfo' --exclude 'Sample/' album/
   pg_dump db | torrent create --name db.sql -o db.torrent -
 
-No tracker is added that you do not name. Without -o the torrent goes to NAME.torrent in the current folder.
-The same files and options give the same bytes, but for the date: set it (--date, or SOURCE_DATE_EPOCH in the
+No tracker is added that you do not name. Without -o the torrent goes to NAME.torrent in the current folder. \
+The same files and options give the same bytes, but for the date: set it (--date, or SOURCE_DATE_EPOCH in the \
 environment) or leave it out (--date none).
 
-Patterns: * is any text but /, ** any text, ? one character, [a-z] one of a set. A pattern without / is compared
+Patterns: * is any text but /, ** any text, ? one character, [a-z] one of a set. A pattern without / is compared \
 with names at any depth, one with / with the whole path below PATH.";
 
 #[derive(Debug, clap::Args)]

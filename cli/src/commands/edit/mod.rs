@@ -21,8 +21,8 @@ Examples:
   torrent edit --source HERE --allow-info-change -o here.torrent album.torrent
   torrent edit --private yes --allow-info-change --dry-run album.torrent
 
-Without -o the file itself is replaced, all at once or not at all. What you do not name keeps its bytes, known keys
-or not. Trackers are cleared, removed and replaced before others are added. An empty text removes what was there.
+Without -o the file itself is replaced, all at once or not at all. What you do not name keeps its bytes, known keys \
+or not. Trackers are cleared, removed and replaced before others are added. An empty text removes what was there. \
 --dry-run prints what would change: lines with - are old, with + new.";
 
 #[derive(Debug, clap::Args)]
