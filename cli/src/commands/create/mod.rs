@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use torrent_metainfo::{
     Builder, CreateError, Version,
     create::{FileOrder, Glob, Symlinks},
-    magnet::PeerAddress,
 };
+use torrent_types::HostPort;
 
 use crate::{
     describe,
@@ -63,7 +63,7 @@ pub(crate) struct Create {
     http_seeds: Vec<Url>,
     /// DHT node to begin with (BEP 5); may be given several times.
     #[arg(long = "node", value_name = "HOST:PORT")]
-    nodes: Vec<PeerAddress>,
+    nodes: Vec<HostPort>,
     /// Something to say about it.
     #[arg(short, long, value_name = "TEXT")]
     comment: Option<String>,
@@ -222,7 +222,7 @@ impl Create {
         builder = self.announce.iter().fold(builder, |builder, Tier(urls)| builder.tier(urls));
         builder = self.web_seeds.iter().fold(builder, |builder, Url(url)| builder.web_seed(url));
         builder = self.http_seeds.iter().fold(builder, |builder, Url(url)| builder.http_seed(url));
-        builder = self.nodes.iter().fold(builder, |builder, node| builder.node(node.host(), node.port()));
+        builder = self.nodes.iter().fold(builder, |builder, node| builder.node(node.clone()));
         builder = self.include.iter().fold(builder, |builder, glob| builder.include(glob.clone()));
         builder = self.exclude.iter().fold(builder, |builder, glob| builder.exclude(glob.clone()));
         if let Some(PieceLength(bytes)) = self.piece_length {
