@@ -18,7 +18,8 @@ use super::{
 use crate::merkle;
 
 /// Bytes per read, of as many pieces as they are: long enough that a disk that has to move its head spends its time reading.
-const READ_LENGTH: usize = 1024 * 1024;
+/// Tests have files of many reads that way.
+const READ_LENGTH: usize = if cfg!(test) { 64 * 1024 } else { 1024 * 1024 };
 
 /// Gives out runs of pieces and takes what became of each piece.
 pub(super) trait Work {

@@ -168,3 +168,6 @@ impl Work for Worker<'_> {
         self.done.send(outcome).map_or(ControlFlow::Break(()), ControlFlow::Continue)
     }
 }
+
+#[cfg(test)]
+mod tests;
