@@ -28,6 +28,9 @@ Examples:
   torrent create --dry-run --exclude '*.nfo' --exclude 'Sample/' album/
   pg_dump db | torrent create --name db.sql -o db.torrent -
 
+Old clients: aria2 1.36 gives a hybrid another info hash than anybody else, and finds no peers; Transmission 3.00 refuses
+it. Where they matter, use --format v1.
+
 No tracker is added that you do not name. Without -o the torrent goes to NAME.torrent in the current folder.
 The same files and options give the same bytes, but for the date: set it (--date, or SOURCE_DATE_EPOCH in the
 environment) or leave it out (--date none).
