@@ -100,7 +100,7 @@ fn show_torrent(torrent: &Metainfo) -> Outcome {
     }
     sheet.all("web seed", torrent.web_seeds());
     sheet.all("http seed", torrent.http_seeds());
-    sheet.all("node", torrent.nodes().iter().map(|(host, port)| format!("{host}:{port}")));
+    sheet.all("node", torrent.nodes().iter().map(ToString::to_string));
     sheet.put("update url", info.update_url().unwrap_or_default());
     sheet.all("similar", torrent.similar());
     sheet.all("collection", torrent.collections());
