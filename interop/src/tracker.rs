@@ -45,6 +45,12 @@ impl Tracker {
         Some(Self { address, whitelist, process })
     }
 
+    /// Where it listens, for HTTP and UDP.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The HTTP announce URL. The UDP one has the same host and port.
     #[must_use]
     pub fn announce(&self) -> String {

@@ -1,5 +1,4 @@
 //! Our client against opentracker and the npm package `bittorrent-tracker`, and that package's client against our server.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
 use std::{
     env, fs,
@@ -24,13 +23,17 @@ const HASH: [u8; 20] = *b"\x00\xff%&=+ ?#/aZ09-._~\n\r";
 const UNKNOWN: [u8; 20] = [0xee; 20];
 
 /// A tracker that somebody else wrote, for the length of a test.
-struct Foreign {
+pub(super) struct Foreign {
     port: u16,
     _process: Child,
     _folder: TempDir,
 }
 
 impl Foreign {
+    pub(super) fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
     fn urls(&self) -> [TrackerUrl; 2] {
         ["http", "udp"].map(|scheme| format!("{scheme}://127.0.0.1:{}/announce", self.port).parse().unwrap())
     }
@@ -119,7 +122,7 @@ const { default: Server } = await import(folder + '/server.js')
 new Server({ http: true, udp: true, ws: false, stats: false, interval: 600000 }).listen(Number(port), { http: '127.0.0.1', udp: '127.0.0.1', udp6: '::1' })
 ";
 
-async fn npm_server() -> Option<Foreign> {
+pub(super) async fn npm_server() -> Option<Foreign> {
     let npm = npm()?;
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let mut command = node(&npm, folder.path(), NPM_SERVER);
