@@ -88,9 +88,11 @@ async fn opentracker() -> Option<Foreign> {
     let [url, _] = tracker.urls();
     let client = Client::new(Config::default());
     let admits = async {
-        while client.announce(&url, &request(7000, 9, Event::Stopped)).await.is_err() {
+        while client.announce(&url, &request(7000, 9, Event::Started)).await.is_err() {
             sleep(Duration::from_millis(20)).await;
         }
+        // This it grants for any torrent.
+        client.announce(&url, &request(7000, 9, Event::Stopped)).await.unwrap();
     };
     timeout(Duration::from_secs(20), admits).await.expect("the torrent is listed within 20 s");
     Some(tracker)

@@ -32,11 +32,13 @@ mod a_seed_is_listed_and_found {
         over_both(Client::Transmission);
     }
 
-    /// `None`: something is not installed, and that has been said.
+    /// At the same time: Transmission lets a new peer wait for 10 s. `None`: something is not installed, and that has been said.
     fn over_both(client: Client) {
-        for transport in Transport::BOTH {
-            seeds(client, transport);
-        }
+        std::thread::scope(|scope| {
+            for transport in Transport::BOTH {
+                scope.spawn(move || seeds(client, transport));
+            }
+        });
     }
 }
 
@@ -45,8 +47,8 @@ mod meet {
     use super::*;
 
     #[test]
-    fn libtorrent_and_transmission_over_http() {
-        meet(Client::Libtorrent, Client::Transmission, Transport::Http);
+    fn libtorrent_and_aria2_over_http() {
+        meet(Client::Libtorrent, Client::Aria2, Transport::Http);
     }
 
     #[test]
