@@ -55,6 +55,8 @@ pub(crate) async fn announce(torrent: Arc<Shared>, trackers: Vec<Vec<String>>, s
     };
     let _ = tokio::time::timeout(LAST_WORD, farewell).await;
     announcer.update(amounts(&torrent));
+    // Nobody reads what comes now, so it shall not wait for that.
+    drop(answers);
     announcer.stop().await;
 }
 

@@ -175,12 +175,21 @@ impl Task {
                 () = sleep_until(deadline.map_or_else(Instant::now, Instant::from_std)), if deadline.is_some() => {}
             }
         }
-        self.questions.abort_all();
         // Nobody waits for a farewell longer than this, not for all of them together either.
         let _ = timeout(FAREWELL, self.farewell()).await;
     }
 
-    async fn farewell(&self) {
+    async fn farewell(&mut self) {
+        // What is on its way shall not arrive after `stopped`: it would bring us back.
+        let last_answers = async {
+            while let Some(answer) = self.questions.join_next().await {
+                if let Ok(answer) = answer {
+                    self.report(answer).await;
+                }
+            }
+        };
+        let _ = timeout(LAST_ANSWERS, last_answers).await;
+        self.questions.abort_all();
         let mut farewells = JoinSet::new();
         while let Some(due) = self.shared.tiers().poll_announce(now()) {
             farewells.spawn(announce(self.client.clone(), self.request(&due), due));
@@ -236,6 +245,9 @@ fn now() -> std::time::Instant {
 
 /// For `stopped`. As libtorrent's `stop_tracker_timeout`.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Of it, for announces that are under way when we leave.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Answers that nobody has read yet. Each may hold a thousand peers.
 const EVENTS: usize = 16;

@@ -97,6 +97,34 @@ async fn one_that_says_so_is_not_scraped() {
     assert_eq!(requests, 2, "come and gone");
 }
 
+#[tokio::test(start_paused = true)]
+async fn stopped_does_not_overtake_an_announce_that_is_under_way() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/announce", listener.local_addr().unwrap());
+    let (log, mut happened) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let log = log.clone();
+            tokio::spawn(async move {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await.unwrap() > 0 {}
+                let event = if request.windows(7).any(|part| part == b"started") { "started" } else { "stopped" };
+                log.send((event, "asked")).unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+                log.send((event, "answered")).unwrap();
+                let body = "d8:intervali1800e5:peers0:e";
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                let _ = stream.write_all(head.as_bytes()).await;
+            });
+        }
+    });
+    let (announcer, _events) = Announcer::spawn(Client::new(Config::default()), tiers(&[url]), request(9));
+    assert_eq!(happened.recv().await, Some(("started", "asked")));
+    announcer.stop().await;
+    let then: Vec<_> = std::iter::from_fn(|| happened.try_recv().ok()).collect();
+    assert_eq!(then, [("started", "answered"), ("stopped", "asked"), ("stopped", "answered")]);
+}
+
 #[tokio::test]
 async fn dropping_says_stopped_in_the_background() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
