@@ -9,7 +9,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use torrent_client::{Phase, Torrent};
 
-use crate::units;
+use crate::{session, units};
 
 /// Between two looks at a torrent on a terminal.
 const BAR_INTERVAL: Duration = Duration::from_millis(200);
@@ -103,20 +103,24 @@ async fn show_lines(name: &str, torrent: &Torrent) {
     }
 }
 
-/// Rates, peers and time left.
+/// Rates, time left, peers, and how many there are in the swarm.
 fn describe(torrent: &Torrent) -> String {
     let stats = torrent.stats();
     match torrent.phase() {
         Phase::Checking { done, total } => format!("checking {done}/{total}"),
-        Phase::Seeding => format!("up {} {} peers", units::rate(stats.up_rate), stats.peers),
+        Phase::Seeding => {
+            let swarm = session::swarm_size(torrent);
+            format!("up {} {} peers{swarm}", units::rate(stats.up_rate), stats.peers)
+        }
         _ => {
             let rest = stats.total.saturating_sub(stats.verified + stats.partial);
             let eta = units::eta(rest, stats.down_rate);
             format!(
-                "down {} up {} {} peers ETA {eta}",
+                "down {} up {} ETA {eta} {} peers{}",
                 units::rate(stats.down_rate),
                 units::rate(stats.up_rate),
-                stats.peers
+                stats.peers,
+                session::swarm_size(torrent)
             )
         }
     }

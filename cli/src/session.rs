@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use torrent_client::{Client, Config, Encryption, Error, Listen, Metainfo, Torrent};
+use torrent_client::{AnnounceTo, Client, Config, Encryption, Error, Listen, Metainfo, Torrent};
 
 use crate::exit::{Code, Failure, OrExit, Outcome};
 
@@ -25,6 +25,9 @@ pub(crate) struct NetworkOptions {
     /// Ask no trackers and tell them nothing.
     #[arg(long)]
     no_trackers: bool,
+    /// Which trackers are told of us.
+    #[arg(long, value_enum, value_name = "WHOM", default_value_t)]
+    announce_to: AnnounceToOption,
     /// Memory for pieces in flight, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 16)]
     memory: usize,
@@ -49,6 +52,17 @@ enum EncryptionOption {
     Required,
 }
 
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum AnnounceToOption {
+    /// The first that answers, tier by tier; the others are there for when it does not.
+    #[default]
+    First,
+    /// The first that answers of each tier.
+    Tiers,
+    /// All.
+    All,
+}
+
 impl NetworkOptions {
     pub(crate) async fn start_client(&self) -> Outcome<Client> {
         let mut config = Config::default()
@@ -57,6 +71,11 @@ impl NetworkOptions {
                 EncryptionOption::Allowed => Encryption::Allowed,
                 EncryptionOption::Preferred => Encryption::Preferred,
                 EncryptionOption::Required => Encryption::Required,
+            })
+            .announce_to(match self.announce_to {
+                AnnounceToOption::First => AnnounceTo::FirstAnswer,
+                AnnounceToOption::Tiers => AnnounceTo::AllTiers,
+                AnnounceToOption::All => AnnounceTo::AllTrackers,
             })
             .memory(self.memory << 20)
             .max_peers(self.max_peers)
@@ -132,4 +151,14 @@ pub(crate) fn what_is_there(torrent: &Torrent) -> String {
         crate::units::size(stats.verified),
         crate::units::size(stats.total)
     )
+}
+
+/// What trackers say of the swarm, for people, with a comma in front; nothing, if they say nothing.
+pub(crate) fn swarm_size(torrent: &Torrent) -> String {
+    let size = torrent.swarm_size();
+    let count = |number: Option<u32>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+    match (size.seeders, size.leechers) {
+        (None, None) => String::new(),
+        (seeders, leechers) => format!(", swarm: {} seeders, {} leechers", count(seeders), count(leechers)),
+    }
 }

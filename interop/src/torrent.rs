@@ -26,20 +26,31 @@ impl Torrent {
     /// If libtorrent fails.
     #[must_use]
     pub fn create(scratch: &Scratch, payload: &Payload, tracker: Option<&Tracker>) -> Option<Self> {
+        let announce: Vec<_> = tracker.map(Tracker::announce).into_iter().collect();
+        let torrent = Self::announcing(scratch, payload, &announce)?;
+        if let Some(tracker) = tracker {
+            tracker.admit(&torrent.info_hash);
+        }
+        Some(torrent)
+    }
+
+    /// Names trackers by their announce URLs, each in a tier of its own. `None` if libtorrent is not installed.
+    ///
+    /// # Panics
+    /// If libtorrent fails.
+    #[must_use]
+    pub fn announcing(scratch: &Scratch, payload: &Payload, trackers: &[String]) -> Option<Self> {
         let python = libtorrent::python()?;
-        let create = |name: &str, announce: Option<String>| {
+        let create = |name: &str, trackers: &[String]| {
             let path = scratch.path().join(format!("{name}.torrent"));
             let mut command = Command::new(&python);
             command.args(["-W", "ignore", libtorrent::SCRIPT, "create"]).arg(payload.path()).arg(&path);
-            let output = command.arg(PIECE_LENGTH.to_string()).args(announce).output().expect("python starts");
+            let output = command.arg(PIECE_LENGTH.to_string()).args(trackers).output().expect("python starts");
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             (path, String::from_utf8_lossy(&output.stdout).trim().to_owned())
         };
-        let (without_tracker, info_hash) = create("without tracker", None);
-        let (path, _) = create("torrent", tracker.map(Tracker::announce));
-        if let Some(tracker) = tracker {
-            tracker.admit(&info_hash);
-        }
+        let (without_tracker, info_hash) = create("without tracker", &[]);
+        let (path, _) = create("torrent", trackers);
         Some(Self { path, without_tracker, info_hash })
     }
 

@@ -45,6 +45,12 @@ impl Tracker {
         Some(Self { address, whitelist, process })
     }
 
+    /// Where it listens, for HTTP and UDP.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The HTTP announce URL. The UDP one has the same host and port.
     #[must_use]
     pub fn announce(&self) -> String {
@@ -61,9 +67,14 @@ impl Tracker {
         let is_admitted = || {
             // SIGHUP makes it read the list again, a moment later.
             self.process.hang_up();
-            let peer = "peer_id=-XX0000-000000000000&port=9&uploaded=0&downloaded=0&left=1&compact=1&event=stopped";
-            let answer = self.request(&format!("/announce?info_hash={}&{peer}", escaped(info_hash)))?;
-            (!answer.contains("failure")).then_some(())
+            let peer = "peer_id=-XX0000-000000000000&port=9&uploaded=0&downloaded=0&left=1&compact=1";
+            let announce = |event| {
+                let answer = self.request(&format!("/announce?info_hash={}&{peer}{event}", escaped(info_hash)))?;
+                (!answer.contains("failure")).then_some(())
+            };
+            // It takes leave of peers of any torrent.
+            announce("")?;
+            announce("&event=stopped")
         };
         until(is_admitted).expect("opentracker does not admit the torrent");
     }

@@ -118,7 +118,8 @@ async fn fetch(name: String, torrent: Torrent, style: Style, seed: bool) -> Outc
     let work = async {
         torrent.wait_for(|phase| phase == Phase::Seeding).await;
         if style != Style::None {
-            progress::say(&format!("{name}: complete, {}", session::what_is_there(&torrent)));
+            let (there, swarm) = (session::what_is_there(&torrent), session::swarm_size(&torrent));
+            progress::say(&format!("{name}: complete, {there}{swarm}"));
         }
         if seed {
             std::future::pending::<()>().await;

@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use torrent_tracker::{Amounts, AnnounceRequest, Announced, Announcer, Reach, Schedule, Tiers, Trust};
+use torrent_tracker::{Amounts, AnnounceRequest, Announced, Announcer, Schedule, Tiers, Trust};
 
 use crate::{
     Event, Phase,
     torrent::{Shared, stopped},
 };
 
-/// How often the amounts that trackers are told are brought up to date.
+/// How often the amounts that trackers are told, and the size of the swarm that they have told, are brought up to date.
 const UPDATE: Duration = Duration::from_secs(1);
 
 /// For the tracker to hear that the download has finished, when the torrent is stopped at that moment.
@@ -17,7 +17,7 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Announces one torrent for as long as it lives. `seed` decides the order inside tiers, and the `key` by which trackers know us again.
 pub(crate) async fn announce(torrent: Arc<Shared>, trackers: Vec<Vec<String>>, seed: u64) {
-    let tiers = Tiers::new(trackers, Trust::Torrent, Reach::FirstAnswer, Schedule::default(), seed);
+    let tiers = Tiers::new(trackers, Trust::Torrent, torrent.core.config.announce_to, Schedule::default(), seed);
     for skipped in tiers.skipped() {
         let (url, reason) = (skipped.text.as_str().into(), skipped.reason.to_string().into());
         torrent.report(Event::TrackerFailed { url, reason });
@@ -32,9 +32,13 @@ pub(crate) async fn announce(torrent: Arc<Shared>, trackers: Vec<Vec<String>>, s
         tokio::select! {
             Some(announced) = answers.recv() => {
                 finish.told(&announced);
+                count(&torrent, &announcer);
                 learn(&torrent, announced);
             }
-            _ = updates.tick() => announcer.update(amounts(&torrent)),
+            _ = updates.tick() => {
+                announcer.update(amounts(&torrent));
+                count(&torrent, &announcer);
+            }
             Ok(()) = phase.changed() => finish.look(*phase.borrow_and_update(), &announcer),
             () = stopped(&mut stop) => break,
         }
@@ -51,6 +55,8 @@ pub(crate) async fn announce(torrent: Arc<Shared>, trackers: Vec<Vec<String>>, s
     };
     let _ = tokio::time::timeout(LAST_WORD, farewell).await;
     announcer.update(amounts(&torrent));
+    // Nobody reads what comes now, so it shall not wait for that.
+    drop(answers);
     announcer.stop().await;
 }
 
@@ -91,6 +97,12 @@ fn amounts(torrent: &Shared) -> Amounts {
     let stats = torrent.brain.with(|swarm| swarm.stats());
     let left = stats.total.saturating_sub(stats.verified);
     Amounts { uploaded: stats.uploaded, downloaded: stats.downloaded, left }
+}
+
+/// Answers to announces and to scrapes.
+fn count(torrent: &Shared, announcer: &Announcer) {
+    let size = announcer.with_tiers(Tiers::swarm_size);
+    torrent.swarm_size.send_if_modified(|known| std::mem::replace(known, size) != size);
 }
 
 fn learn(torrent: &Shared, Announced { url, outcome, .. }: Announced) {

@@ -134,6 +134,7 @@ impl Client {
             phase: watch::Sender::new(Phase::Checking { done: 0, total: geometry.piece_count() }),
             wanted: watch::Sender::new(false),
             stop: watch::Sender::new(false),
+            swarm_size: watch::Sender::default(),
             cancel_check: AtomicBool::new(false),
             core,
         });

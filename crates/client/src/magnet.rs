@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     net::SocketAddr,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::task::JoinSet;
@@ -12,17 +12,42 @@ use torrent_metainfo::{Info, Magnet, Metainfo, PieceLayers};
 use torrent_tracker::{AnnounceRequest, TrackerUrl, Trust};
 use torrent_wire::{FetchOptions, MetadataHash, fetch_metadata};
 
-use crate::{Client, Error};
+use crate::{Client, Error, clock};
 
 /// Peers asked at a time.
 const MAX_ASKED: usize = 20;
-/// Peers remembered; others are forgotten, and come again with the next announce.
-const MAX_WAITING: usize = 500;
-/// Between two rounds of announces and attempts.
+/// Peers of trackers that are remembered, and asked in every round.
+const MAX_TOLD: usize = 500;
+/// Between two rounds of attempts.
 const ROUND: Duration = Duration::from_secs(15);
+/// Between two announces to one tracker, if it does not want a longer pause. No shorter one is believed, nor one of more than a day.
+const MIN_INTERVAL: Duration = Duration::from_secs(60);
+const MAX_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A tracker of the link, and from when on it may be asked again.
+struct Tracker {
+    url: TrackerUrl,
+    due: Instant,
+}
+
+/// Peers to ask.
+struct Known {
+    /// By the user and the link.
+    named: Vec<SocketAddr>,
+    /// By trackers, the newest first.
+    told: VecDeque<SocketAddr>,
+}
+
+impl Known {
+    fn add(&mut self, peer: SocketAddr) {
+        self.told.retain(|known| *known != peer);
+        self.told.push_front(peer);
+        self.told.truncate(MAX_TOLD);
+    }
+}
 
 enum Found {
-    Peers(Vec<SocketAddr>),
+    Peers { tracker: usize, min_interval: Duration, peers: Vec<SocketAddr> },
     Metadata(Box<Metainfo>),
     Nothing,
 }
@@ -45,12 +70,16 @@ impl Client {
     pub async fn resolve(&self, magnet: &Magnet, peers: &[SocketAddr]) -> Result<Metainfo, Error> {
         let mut named: Vec<_> = peers.to_vec();
         named.extend(peers_of(magnet).await);
+        let mut known = Known { named, told: VecDeque::new() };
         let options =
             FetchOptions::default().encryption(self.core.config.encryption).peer_id(self.core.make_peer_id()?);
+        let request = AnnounceRequest::new(magnet.info_hashes.short(), self.core.make_peer_id()?, self.core.port);
+        let urls = magnet.trackers.iter().filter_map(|url| Some(TrackerUrl::parse(url).ok()?.trust(Trust::Torrent)));
+        let mut trackers: Vec<_> = urls.map(|url| Tracker { url, due: clock::now() }).collect();
         let hash = magnet.info_hashes.v1().map(MetadataHash::from);
         let hash = hash.or_else(|| magnet.info_hashes.v2().map(MetadataHash::from)).ok_or(Error::V2Only)?;
         loop {
-            let round = self.round(magnet, hash, &options, &named);
+            let round = self.round(magnet, hash, &options, &request, &mut trackers, &mut known);
             if let Ok(found) = tokio::time::timeout(ROUND.saturating_mul(4), round).await
                 && let Some(metainfo) = found?
             {
@@ -60,28 +89,31 @@ impl Client {
         }
     }
 
-    /// Asks every tracker once, and every peer once. `None`: nobody has it.
+    /// Asks every tracker that may be asked, and every peer once; remembers those that trackers name. `None`: nobody has it.
     async fn round(
         &self,
         magnet: &Magnet,
         hash: MetadataHash,
         options: &FetchOptions,
-        named: &[SocketAddr],
+        request: &AnnounceRequest,
+        trackers: &mut [Tracker],
+        known: &mut Known,
     ) -> Result<Option<Metainfo>, Error> {
         let mut work = JoinSet::new();
-        for tracker in &magnet.trackers {
-            let Ok(url) = TrackerUrl::parse(tracker) else { continue };
-            let url = url.trust(Trust::Torrent);
-            let (client, port) = (self.core.trackers.clone(), self.core.port);
-            let request = AnnounceRequest::new(magnet.info_hashes.short(), self.core.make_peer_id()?, port);
+        let now = clock::now();
+        for (tracker, asked) in trackers.iter_mut().enumerate().filter(|(_, tracker)| tracker.due <= now) {
+            asked.due = now + MIN_INTERVAL;
+            let (client, url, request) = (self.core.trackers.clone(), asked.url.clone(), request.clone());
             work.spawn(async move {
                 let answer = client.announce(&url, &request).await;
                 tracing::debug!(%url, ok = answer.is_ok(), "asked for peers");
-                Ok(answer.map_or(Found::Nothing, |answer| Found::Peers(answer.peers)))
+                let answer = answer.unwrap_or_default();
+                Ok(Found::Peers { tracker, min_interval: answer.min_interval.unwrap_or_default(), peers: answer.peers })
             });
         }
-        let mut waiting: VecDeque<_> = named.iter().copied().collect();
-        let mut seen: BTreeSet<_> = named.iter().copied().collect();
+        let mut seen = BTreeSet::new();
+        let peers = known.named.iter().chain(&known.told).copied();
+        let mut waiting: VecDeque<_> = peers.filter(|peer| seen.insert(*peer)).collect();
         let mut asked = 0;
         loop {
             while asked < MAX_ASKED
@@ -101,9 +133,16 @@ impl Client {
             }
             match work.join_next().await {
                 Some(Ok(Ok(Found::Metadata(metainfo)))) => return Ok(Some(*metainfo)),
-                Some(Ok(Ok(Found::Peers(peers)))) => {
-                    let room = MAX_WAITING.saturating_sub(waiting.len());
-                    waiting.extend(peers.into_iter().filter(|peer| seen.insert(*peer)).take(room));
+                Some(Ok(Ok(Found::Peers { tracker, min_interval, peers }))) => {
+                    if let Some(tracker) = trackers.get_mut(tracker) {
+                        tracker.due = tracker.due.max(clock::now() + min_interval.clamp(MIN_INTERVAL, MAX_INTERVAL));
+                    }
+                    for peer in peers {
+                        known.add(peer);
+                        if waiting.len() < MAX_TOLD && seen.insert(peer) {
+                            waiting.push_back(peer);
+                        }
+                    }
                 }
                 Some(Ok(Ok(Found::Nothing))) => asked = asked.saturating_sub(1),
                 Some(Ok(Err(error))) => return Err(error),

@@ -7,10 +7,11 @@
 //! load http ADDRESS [SECONDS]            8 connections, kept open
 //! load pipelined ADDRESS [SECONDS]       8 connections, 16 requests on each at a time
 //! load close ADDRESS [SECONDS]           8 threads, a connection for every request
+//! load fill ADDRESS [PEERS]              that many different peers announce once, over UDP
 //! load memory [PEERS] [SWARMS]           peers put into the store of our server
 //! ```
 //!
-//! The load is the same for every tracker: 100 torrents, ports at random, 50 peers wanted.
+//! `beside-opentracker` does all of it. The load is the same for every tracker: 100 torrents, ports at random, 50 peers wanted.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a tool: what fails ends it, and it measures time")]
 
 use std::{
@@ -37,6 +38,7 @@ fn main() {
     match words[..] {
         ["serve", address] => serve(address),
         ["hashes"] => (0..TORRENTS).for_each(|n| println!("{}", hash(n))),
+        ["fill", address, ..] => fill(address.parse().unwrap(), number(2, 1_000_000)),
         ["memory", ..] => memory(number(1, 1_000_000), number(2, 1)),
         [mode, address, ..] => {
             let (address, time) = (address.parse().unwrap(), Duration::from_secs(number(2, 5)));
@@ -61,7 +63,8 @@ const TORRENTS: u64 = 100;
 
 fn usage() -> ! {
     eprintln!(
-        "usage: load serve|udp|http|pipelined|close ADDRESS [SECONDS], load memory [PEERS] [SWARMS], load hashes"
+        "usage: load serve|udp|http|pipelined|close ADDRESS [SECONDS], load fill ADDRESS [PEERS], \
+         load memory [PEERS] [SWARMS], load hashes"
     );
     process::exit(2)
 }
@@ -90,14 +93,19 @@ fn next(state: &mut u64) -> u64 {
 }
 
 fn announce(state: &mut u64) -> AnnounceRequest {
-    let luck = next(state);
+    peer(next(state))
+}
+
+/// Numbers below six millions are different peers.
+fn peer(luck: u64) -> AnnounceRequest {
     let port = u16::try_from(luck % 60_000).unwrap() + 1024;
     let mut request = AnnounceRequest::new(hash(luck / 60_000 % TORRENTS), [b'p'; 20].into(), port);
     (request.left, request.num_want) = (luck >> 60, Some(50));
     request
 }
 
-fn udp(address: SocketAddr, end: Instant, mut state: u64) -> u64 {
+/// A socket that has a connection id, and an announce to fill in.
+fn connect_udp(address: SocketAddr) -> (UdpSocket, Vec<u8>) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(address).unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
@@ -108,15 +116,23 @@ fn udp(address: SocketAddr, end: Instant, mut state: u64) -> u64 {
     packet[..8].copy_from_slice(&buffer[8..16]);
     packet[11] = 1;
     packet.resize(98, 0);
+    packet[95] = 50;
+    (socket, packet)
+}
+
+fn fill_in(packet: &mut [u8], request: &AnnounceRequest) {
+    packet[16..36].copy_from_slice(request.info_hash.as_bytes());
+    packet[71] = u8::try_from(request.left).unwrap();
+    packet[96..].copy_from_slice(&request.port.to_be_bytes());
+}
+
+fn udp(address: SocketAddr, end: Instant, mut state: u64) -> u64 {
+    let (socket, mut packet) = connect_udp(address);
     let mut ask = || {
-        let request = announce(&mut state);
-        packet[16..36].copy_from_slice(request.info_hash.as_bytes());
-        packet[71] = u8::try_from(request.left).unwrap();
-        packet[95] = 50;
-        packet[96..].copy_from_slice(&request.port.to_be_bytes());
+        fill_in(&mut packet, &announce(&mut state));
         let _ = socket.send(&packet);
     };
-    let mut answered = 0;
+    let (mut buffer, mut answered) = ([0; 2048], 0);
     (0..32).for_each(|_| ask());
     while Instant::now() < end {
         match socket.recv(&mut buffer) {
@@ -130,6 +146,29 @@ fn udp(address: SocketAddr, end: Instant, mut state: u64) -> u64 {
         }
     }
     answered
+}
+
+fn fill(address: SocketAddr, peers: u64) {
+    let (mut socket, mut packet) = connect_udp(address);
+    let mut buffer = [0; 2048];
+    let numbers: Vec<_> = (0..u32::try_from(peers).unwrap()).collect();
+    for (turn, chunk) in numbers.chunks(32).enumerate() {
+        if turn % 100_000 == 99_999 {
+            // Connection ids age.
+            (socket, packet) = connect_udp(address);
+        }
+        let mut open: Vec<_> = chunk.to_vec();
+        while !open.is_empty() {
+            for &number in &open {
+                fill_in(&mut packet, &peer(number.into()));
+                packet[12..16].copy_from_slice(&number.to_be_bytes());
+                let _ = socket.send(&packet);
+            }
+            while !open.is_empty() && socket.recv(&mut buffer).is_ok() {
+                open.retain(|number| number.to_be_bytes() != buffer[4..8]);
+            }
+        }
+    }
 }
 
 fn request(url: &TrackerUrl, state: &mut u64, headers: &str, out: &mut String) {

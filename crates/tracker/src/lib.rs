@@ -24,7 +24,7 @@ mod url;
 #[cfg(feature = "tokio")]
 pub use driver::{Amounts, Announced, Announcer, Client, Config, Family, Proxy, announce, scrape};
 pub use error::{DecodeError, Error, Failure, MAX_MESSAGE, Refused, Retry, UrlError};
-pub use message::{AnnounceRequest, AnnounceResponse, Event, ScrapeEntry};
+pub use message::{AnnounceRequest, AnnounceResponse, Event, ScrapeEntry, SwarmSize};
 pub use reach::Trust;
 pub use tiers::{Due, MAX_TRACKERS, Reach, Schedule, SkipReason, Skipped, Ticket, Tiers, TrackerState, TrackerStatus};
 pub use url::{MAX_URL, Scheme, TrackerUrl};

@@ -132,3 +132,49 @@ pub struct ScrapeEntry {
     /// Leechers that are not partial seeds. BEP 21 § "Tracker Scrapes".
     pub downloaders: Option<u32>,
 }
+
+/// How large a swarm is, as far as trackers say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SwarmSize {
+    /// Peers with the whole content.
+    pub seeders: Option<u32>,
+    /// Peers without.
+    pub leechers: Option<u32>,
+    /// Downloads that finished, ever.
+    pub downloaded: Option<u32>,
+}
+
+impl SwarmSize {
+    /// What this does not say, from `other`.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            seeders: self.seeders.or(other.seeders),
+            leechers: self.leechers.or(other.leechers),
+            downloaded: self.downloaded.or(other.downloaded),
+        }
+    }
+
+    /// The larger number of each. The peers of one tracker are mostly those of the others, so they do not add up.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            seeders: self.seeders.max(other.seeders),
+            leechers: self.leechers.max(other.leechers),
+            downloaded: self.downloaded.max(other.downloaded),
+        }
+    }
+}
+
+impl From<&AnnounceResponse> for SwarmSize {
+    fn from(response: &AnnounceResponse) -> Self {
+        Self { seeders: response.seeders, leechers: response.leechers, downloaded: response.downloaded }
+    }
+}
+
+impl From<&ScrapeEntry> for SwarmSize {
+    fn from(entry: &ScrapeEntry) -> Self {
+        Self { seeders: Some(entry.seeders), leechers: Some(entry.leechers), downloaded: Some(entry.downloaded) }
+    }
+}

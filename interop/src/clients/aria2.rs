@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{Client, Encryption, Job, command};
 use crate::tools;
 
-const QUIET: &str = "--enable-dht=false --enable-dht6=false --bt-enable-lpd=false --enable-peer-exchange=false \
+const QUIET: &str = "--enable-dht6=false --bt-enable-lpd=false --enable-peer-exchange=false \
                      --file-allocation=none --show-console-readout=false --summary-interval=0 --no-conf";
 
 pub(super) fn seed(job: &Job<'_>) -> Option<Command> {
@@ -29,6 +29,12 @@ fn place(command: &mut Command, job: &Job<'_>) {
         Encryption::Required => {
             command.args(["--bt-require-crypto=true", "--bt-min-crypto-level=arc4"]);
         }
+    }
+    if job.manner.udp_tracker {
+        // Its DHT has the socket. There is nobody to find by it here.
+        command.arg(format!("--dht-listen-port={}", job.port)).arg("--dht-file-path").arg(job.home.join("dht"));
+    } else {
+        command.arg("--enable-dht=false");
     }
     command
         .arg(format!("--interface={}", Client::Aria2.ip()))

@@ -1,6 +1,6 @@
 """libtorrent for the interop suite.
 The name is not libtorrent.py: it would import itself.
-usage: libtorrent_peer.py create PATH TORRENT PIECE_LENGTH [ANNOUNCE]      prints the info hash
+usage: libtorrent_peer.py create PATH TORRENT PIECE_LENGTH [ANNOUNCE...]   prints the info hash; a tier for each tracker
        libtorrent_peer.py seed|leech TORRENT|MAGNET FOLDER HOST:PORT [PEER...] [OPTION...]    a leech ends when it has everything
 options: --plain, --encrypted    no other connections
          --pex                   exchange peers
@@ -12,12 +12,12 @@ import sys
 import libtorrent as lt
 
 
-def create(path, torrent, piece_length, announce=None):
+def create(path, torrent, piece_length, *trackers):
     files = lt.file_storage()
     lt.add_files(files, path)
     maker = lt.create_torrent(files, int(piece_length), lt.create_torrent.v1_only)
-    if announce:
-        maker.add_tracker(announce)
+    for tier, announce in enumerate(trackers):
+        maker.add_tracker(announce, tier)
     lt.set_piece_hashes(maker, os.path.dirname(path))
     content = lt.bencode(maker.generate())
     with open(torrent, "wb") as out:

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, watch};
 use torrent_swarm::{PeerStats, Stats};
+use torrent_tracker::SwarmSize;
 use torrent_types::{Bitfield, InfoHash};
 
 use crate::{Event, Phase, clock};
@@ -44,6 +45,12 @@ impl Torrent {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.brain.with(|swarm| swarm.stats())
+    }
+
+    /// How large the swarm is by the last count of its trackers; a tracker whose answers do not say is scraped.
+    #[must_use]
+    pub fn swarm_size(&self) -> SwarmSize {
+        *self.shared.swarm_size.borrow()
     }
 
     /// The connected peers, as of now.

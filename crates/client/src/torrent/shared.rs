@@ -13,6 +13,7 @@ use sha1::{Digest, Sha1};
 use tokio::sync::{broadcast, watch};
 use torrent_metainfo::Info;
 use torrent_storage::{StorageError, TorrentStorage};
+use torrent_tracker::SwarmSize;
 use torrent_types::{Block, Geometry, InfoHash, PeerId, PieceIndex};
 use torrent_wire::{ExtendedHandshake, Handshake, Reserved};
 
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     /// Whether the application wants content fetched.
     pub(crate) wanted: watch::Sender<bool>,
     pub(crate) stop: watch::Sender<bool>,
+    pub(crate) swarm_size: watch::Sender<SwarmSize>,
     pub(crate) cancel_check: AtomicBool,
 }
 

@@ -10,7 +10,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
-use torrent_client::{AddTorrent, Encryption, Metainfo};
+use torrent_client::{AddTorrent, AnnounceTo, Client, Config, Encryption, Listen, Metainfo};
 
 use crate::fixture::{Fixture, client, complete};
 
@@ -33,7 +33,10 @@ async fn tracker(peer: Option<SocketAddr>) -> (String, Arc<Mutex<Vec<String>>>) 
                 rest.split(['&', ' ']).next().map(str::to_owned)
             };
             let (event, left) = (value("event").unwrap_or_default(), value("left").unwrap_or_default());
-            log.lock().unwrap().push(format!("{event} {left}"));
+            // It does not count, so it is scraped, which it does not answer either.
+            if request.starts_with("GET /announce?") {
+                log.lock().unwrap().push(format!("{event} {left}"));
+            }
             let mut body = b"d8:intervali1800e5:peers".to_vec();
             let mut peers = Vec::new();
             peer.iter().for_each(|peer| torrent_types::compact::encode(*peer, &mut peers));
@@ -77,4 +80,38 @@ async fn a_seed_never_says_completed() {
     while !matches!(events.recv().await.unwrap(), torrent_client::Event::TrackerAnswered { .. }) {}
     client.stop().await;
     assert_eq!(*heard.lock().unwrap(), ["started 0", "stopped 0"]);
+}
+
+#[tokio::test]
+async fn the_size_of_the_swarm_is_known_once_a_tracker_has_answered() {
+    let fixture = Fixture::single(200_000, 1 << 15);
+    let server = torrent_tracker::server::Server::bind("127.0.0.1:0").await.unwrap();
+    let (client, _) = client(Encryption::Disabled).await;
+    let metainfo = with_tracker(&fixture, &server.udp_url());
+    let torrent = client.add(AddTorrent::new(metainfo, fixture.path())).unwrap();
+    let mut events = torrent.events();
+    assert_eq!(torrent.swarm_size(), torrent_client::SwarmSize::default());
+    while !matches!(events.recv().await.unwrap(), torrent_client::Event::TrackerAnswered { .. }) {}
+    assert_eq!((torrent.swarm_size().seeders, torrent.swarm_size().leechers), (Some(1), Some(0)));
+    client.stop().await;
+    assert_eq!(server.stats().peers, 0);
+}
+
+#[tokio::test]
+async fn all_trackers_are_told_if_the_config_says_so() {
+    let fixture = Fixture::single(200_000, 1 << 15);
+    let (first, second) = (tracker(None).await, tracker(None).await);
+    for (reach, told) in [(AnnounceTo::FirstAnswer, 1), (AnnounceTo::AllTiers, 2), (AnnounceTo::AllTrackers, 2)] {
+        let client = Client::start(Config::default().listen(Listen::Nowhere).announce_to(reach)).await.unwrap();
+        let trackers = [vec![first.0.clone()], vec![second.0.clone()]];
+        let metainfo = fixture.metainfo.edit().trackers(&trackers).apply().unwrap();
+        let torrent = client.add(AddTorrent::new(metainfo, fixture.path())).unwrap();
+        let mut events = torrent.events();
+        for _ in 0..told {
+            while !matches!(events.recv().await.unwrap(), torrent_client::Event::TrackerAnswered { .. }) {}
+        }
+        client.stop().await;
+        let heard = [&first.1, &second.1].map(|heard| std::mem::take(&mut *heard.lock().unwrap()));
+        assert_eq!(heard.iter().filter(|heard| **heard == ["started 0", "stopped 0"]).count(), told, "{heard:?}");
+    }
 }

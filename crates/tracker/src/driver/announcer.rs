@@ -1,4 +1,4 @@
-//! Runs the tiers of one torrent: a task that makes the announces that are due.
+//! Runs the tiers of one torrent: a task that makes the announces that are due, and scrapes where they leave something open.
 
 use std::{
     fmt,
@@ -12,10 +12,12 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
+use torrent_types::InfoHash;
+
 use super::Client;
 use crate::{
     error::Error,
-    message::{AnnounceRequest, AnnounceResponse, Event},
+    message::{AnnounceRequest, AnnounceResponse, Event, ScrapeEntry},
     tiers::{Due, Ticket, Tiers},
     url::TrackerUrl,
 };
@@ -57,9 +59,9 @@ pub struct Announced {
     pub outcome: Result<AnnounceResponse, Error>,
 }
 
-struct Answer {
-    ticket: Ticket,
-    announced: Announced,
+enum Answer {
+    Announce(Ticket, Announced),
+    Scrape(Ticket, Result<Option<ScrapeEntry>, Error>),
 }
 
 impl Announcer {
@@ -72,7 +74,7 @@ impl Announcer {
         let amounts = Amounts { uploaded: request.uploaded, downloaded: request.downloaded, left: request.left };
         let (amounts, latest) = watch::channel(amounts);
         let (events, outbox) = mpsc::channel(EVENTS);
-        let task = Task { client, shared: Arc::clone(&shared), request, latest, events, announces: JoinSet::new() };
+        let task = Task { client, shared: Arc::clone(&shared), request, latest, events, questions: JoinSet::new() };
         (Self { shared, amounts, task: Some(tokio::spawn(task.run())) }, outbox)
     }
 
@@ -148,7 +150,7 @@ struct Task {
     request: AnnounceRequest,
     latest: watch::Receiver<Amounts>,
     events: mpsc::Sender<Announced>,
-    announces: JoinSet<Answer>,
+    questions: JoinSet<Answer>,
 }
 
 impl Task {
@@ -160,22 +162,34 @@ impl Task {
                     break;
                 }
                 while let Some(due) = tiers.poll_announce(now()) {
-                    self.announces.spawn(announce(self.client.clone(), self.request(&due), due));
+                    self.questions.spawn(announce(self.client.clone(), self.request(&due), due));
+                }
+                while let Some((ticket, url)) = tiers.poll_scrape() {
+                    self.questions.spawn(scrape(self.client.clone(), ticket, url, self.request.info_hash));
                 }
                 tiers.poll_timeout()
             };
             tokio::select! {
-                Some(Ok(answer)) = self.announces.join_next() => self.report(answer).await,
+                Some(Ok(answer)) = self.questions.join_next() => self.report(answer).await,
                 () = self.shared.changed.notified() => {}
                 () = sleep_until(deadline.map_or_else(Instant::now, Instant::from_std)), if deadline.is_some() => {}
             }
         }
-        self.announces.abort_all();
         // Nobody waits for a farewell longer than this, not for all of them together either.
         let _ = timeout(FAREWELL, self.farewell()).await;
     }
 
-    async fn farewell(&self) {
+    async fn farewell(&mut self) {
+        // What is on its way shall not arrive after `stopped`: it would bring us back.
+        let last_answers = async {
+            while let Some(answer) = self.questions.join_next().await {
+                if let Ok(answer) = answer {
+                    self.report(answer).await;
+                }
+            }
+        };
+        let _ = timeout(LAST_ANSWERS, last_answers).await;
+        self.questions.abort_all();
         let mut farewells = JoinSet::new();
         while let Some(due) = self.shared.tiers().poll_announce(now()) {
             farewells.spawn(announce(self.client.clone(), self.request(&due), due));
@@ -194,7 +208,13 @@ impl Task {
         request
     }
 
-    async fn report(&self, Answer { ticket, announced }: Answer) {
+    async fn report(&self, answer: Answer) {
+        let (ticket, announced) = match answer {
+            Answer::Announce(ticket, announced) => (ticket, announced),
+            Answer::Scrape(ticket, outcome) => {
+                return self.shared.tiers().handle_scrape(ticket, outcome.as_ref().copied());
+            }
+        };
         match &announced.outcome {
             Ok(response) => self.shared.tiers().handle_response(now(), ticket, response),
             Err(error) => self.shared.tiers().handle_failure(now(), ticket, error),
@@ -210,7 +230,12 @@ impl Task {
 
 async fn announce(client: Client, request: AnnounceRequest, due: Due) -> Answer {
     let outcome = client.announce(&due.url, &request).await;
-    Answer { ticket: due.ticket, announced: Announced { url: due.url, event: due.event, outcome } }
+    Answer::Announce(due.ticket, Announced { url: due.url, event: due.event, outcome })
+}
+
+async fn scrape(client: Client, ticket: Ticket, url: TrackerUrl, info_hash: InfoHash) -> Answer {
+    let outcome = client.scrape(&url, &[info_hash]).await;
+    Answer::Scrape(ticket, outcome.map(|entries| entries.first().copied().flatten()))
 }
 
 /// Tokio's clock, so that its paused time is ours.
@@ -220,6 +245,9 @@ fn now() -> std::time::Instant {
 
 /// For `stopped`. As libtorrent's `stop_tracker_timeout`.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Of it, for announces that are under way when we leave.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Answers that nobody has read yet. Each may hold a thousand peers.
 const EVENTS: usize = 16;

@@ -25,8 +25,9 @@ enum Round {
     Off,
     /// The next round begins then.
     Waiting { at: Instant },
-    /// Who is still to be tried in this round, and whether one is being asked now.
-    Trying { left: VecDeque<usize>, asking: bool },
+    /// Who is still to be tried in this round, and who is being asked now: one, and those that let us wait too long, from when
+    /// on the next is asked.
+    Trying { left: VecDeque<usize>, asking: Vec<usize>, impatient: Instant },
 }
 
 /// How patient the announces of a torrent are.
@@ -37,11 +38,18 @@ pub struct Schedule {
     pub min_interval: Duration,
     /// Longest pause after a round in which no tracker answered. Default one hour.
     pub max_backoff: Duration,
+    /// A tracker that has not answered for so long is not given up, but the next one is asked, too. A silent UDP tracker would
+    /// hold up a torrent for a minute. Not for `completed`, which is told once. Default 5 s.
+    pub patience: Duration,
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { min_interval: Duration::from_secs(60), max_backoff: Duration::from_secs(60 * 60) }
+        Self {
+            min_interval: Duration::from_secs(60),
+            max_backoff: Duration::from_secs(60 * 60),
+            patience: Duration::from_secs(5),
+        }
     }
 }
 
@@ -103,25 +111,39 @@ impl Group {
     }
 
     /// Who is to be asked now?
-    pub(super) fn poll(&mut self, now: Instant, trackers: &[Tracker]) -> Option<usize> {
+    pub(super) fn poll(&mut self, now: Instant, trackers: &[Tracker], schedule: &Schedule) -> Option<usize> {
         if let Round::Waiting { at } = self.round
             && at <= now
         {
-            self.round = Round::Trying { left: self.tiers.iter().flatten().copied().collect(), asking: false };
+            self.round = Round::Trying { left: self.order(trackers), asking: Vec::new(), impatient: now };
         }
-        let Round::Trying { left, asking: asking @ false } = &mut self.round else { return None };
-        let usable = |&index: &usize| trackers.get(index).and_then(|t| t.usable_from(now)).is_some_and(|at| at <= now);
+        let Round::Trying { left, asking, impatient } = &mut self.round else { return None };
+        if !asking.is_empty() && (self.owes_completed || now < *impatient) {
+            return None;
+        }
         while let Some(index) = left.pop_front() {
-            if usable(&index) {
-                *asking = true;
-                return Some(index);
-            }
+            let Some(tracker) = trackers.get(index).filter(|tracker| tracker.is_usable(now)) else { continue };
+            asking.push(index);
+            *impatient = after(now, schedule.patience);
+            // It may still owe the answer of the round before.
+            return (!tracker.is_asked()).then_some(index);
         }
-        // Everybody asked for time or said `never`: BEP 31.
-        let members = self.tiers.iter().flatten();
-        let next = members.filter_map(|&index| trackers.get(index)?.usable_from(now)).min();
-        self.round = next.map_or(Round::Off, |at| Round::Waiting { at });
+        if asking.is_empty() {
+            // Everybody asked for time or said `never`: BEP 31.
+            let next = self.usable_from(now, trackers);
+            self.round = next.map_or(Round::Off, |at| Round::Waiting { at });
+        }
         None
+    }
+
+    /// Tier by tier. `completed` is for whom we told `started`, if that still answers: a dead first tier shall not keep it back
+    /// until we are gone.
+    fn order(&self, trackers: &[Tracker]) -> VecDeque<usize> {
+        let mut order: Vec<_> = self.tiers.iter().flatten().copied().collect();
+        if self.owes_completed {
+            order.sort_by_key(|&index| !trackers.get(index).is_some_and(Tracker::works));
+        }
+        order.into()
     }
 
     /// § "Order of Processing": whoever answers is moved to the front of its tier.
@@ -132,30 +154,44 @@ impl Group {
         {
             before.rotate_right(1);
         }
-        self.failures = 0;
         if event == Some(Event::Completed) {
             self.owes_completed = false;
         }
-        self.round = Round::Waiting { at: if self.owes_completed { now } else { next } };
+        let at = match &self.round {
+            // An answer that comes after its round.
+            Round::Trying { asking, .. } if !asking.contains(&index) => return,
+            Round::Waiting { at } if self.failures == 0 => next.min(*at),
+            _ if self.owes_completed => now,
+            _ => next,
+        };
+        self.failures = 0;
+        self.round = Round::Waiting { at };
     }
 
-    pub(super) fn failed(&mut self, now: Instant, trackers: &[Tracker], schedule: &Schedule) {
-        let Round::Trying { left, asking } = &mut self.round else { return };
-        *asking = false;
-        let usable = |&index: &usize| trackers.get(index).and_then(|t| t.usable_from(now)).is_some_and(|at| at <= now);
-        if left.iter().any(usable) {
+    pub(super) fn failed(&mut self, now: Instant, index: usize, trackers: &[Tracker], schedule: &Schedule) {
+        let Round::Trying { left, asking, impatient } = &mut self.round else { return };
+        let Some(position) = asking.iter().position(|&asked| asked == index) else { return };
+        asking.swap_remove(position);
+        *impatient = now;
+        let is_usable = |index: &usize| trackers.get(*index).is_some_and(|tracker| tracker.is_usable(now));
+        if !asking.is_empty() || left.iter().any(is_usable) {
             return;
         }
         self.failures = self.failures.saturating_add(1);
-        let members = self.tiers.iter().flatten();
-        let usable = members.filter_map(|&index| trackers.get(index)?.usable_from(now)).min();
         let backoff = after(now, schedule.backoff(self.failures));
-        self.round = usable.map_or(Round::Off, |at| Round::Waiting { at: at.max(backoff) });
+        let next = self.usable_from(now, trackers);
+        self.round = next.map_or(Round::Off, |at| Round::Waiting { at: at.max(backoff) });
+    }
+
+    /// From when on one of them may be asked.
+    fn usable_from(&self, now: Instant, trackers: &[Tracker]) -> Option<Instant> {
+        self.tiers.iter().flatten().filter_map(|&index| trackers.get(index)?.usable_from(now)).min()
     }
 
     pub(super) fn wake(&self) -> Option<Instant> {
-        match self.round {
-            Round::Waiting { at } => Some(at),
+        match &self.round {
+            Round::Waiting { at } => Some(*at),
+            Round::Trying { left, impatient, .. } if !left.is_empty() && !self.owes_completed => Some(*impatient),
             Round::Off | Round::Trying { .. } => None,
         }
     }

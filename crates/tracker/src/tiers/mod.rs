@@ -13,7 +13,7 @@ use rand::{SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use self::{group::Group, tracker::Tracker};
 use crate::{
     error::{Error, UrlError},
-    message::{AnnounceRequest, AnnounceResponse, Event},
+    message::{AnnounceRequest, AnnounceResponse, Event, ScrapeEntry, SwarmSize},
     reach::Trust,
     url::TrackerUrl,
 };
@@ -285,11 +285,11 @@ impl Tiers {
             Phase::Stopped => return None,
             Phase::Leaving => (self.trackers.iter().position(Tracker::wants_farewell)?, Some(Event::Stopped)),
             Phase::Running => {
-                let trackers = &self.trackers;
+                let (trackers, schedule) = (&self.trackers, &self.schedule);
                 let (index, owes_completed) = self
                     .groups
                     .iter_mut()
-                    .find_map(|group| Some((group.poll(now, trackers)?, group.owes_completed())))?;
+                    .find_map(|group| Some((group.poll(now, trackers, schedule)?, group.owes_completed())))?;
                 let tracker = self.trackers.get(index)?;
                 let event = if owes_completed {
                     Some(Event::Completed)
@@ -301,8 +301,7 @@ impl Tiers {
                 (index, event)
             }
         };
-        let serial = self.next_serial;
-        self.next_serial = serial.wrapping_add(1);
+        let serial = self.serial();
         let tracker = self.trackers.get_mut(index)?;
         tracker.ask(serial, event);
         let (url, tracker_id) = (tracker.url.clone(), tracker.id.clone());
@@ -329,8 +328,39 @@ impl Tiers {
             return;
         }
         if let Some(group) = self.groups.iter_mut().find(|group| group.contains(ticket.tracker)) {
-            group.failed(now, &self.trackers, &self.schedule);
+            group.failed(now, ticket.tracker, &self.trackers, &self.schedule);
         }
+    }
+
+    /// A tracker to scrape now: its last answer did not say how large the swarm is. Due after an answer, and at most once for each.
+    pub fn poll_scrape(&mut self) -> Option<(Ticket, TrackerUrl)> {
+        if self.phase != Phase::Running {
+            return None;
+        }
+        let tracker = self.trackers.iter().position(Tracker::wants_scrape)?;
+        let ticket = Ticket { tracker, serial: self.serial() };
+        let asked = self.trackers.get_mut(tracker)?;
+        asked.ask_scrape(ticket.serial);
+        Some((ticket, asked.url.clone()))
+    }
+
+    /// What came of a scrape. A tracker that refuses them is not asked again.
+    pub fn handle_scrape(&mut self, ticket: Ticket, outcome: Result<Option<ScrapeEntry>, &Error>) {
+        if let Some(tracker) = self.trackers.get_mut(ticket.tracker) {
+            tracker.scraped(ticket.serial, outcome);
+        }
+    }
+
+    /// How large the swarm is: the largest numbers that any tracker has said.
+    #[must_use]
+    pub fn swarm_size(&self) -> SwarmSize {
+        self.trackers.iter().map(Tracker::size).fold(SwarmSize::default(), SwarmSize::max)
+    }
+
+    fn serial(&mut self) -> u64 {
+        let serial = self.next_serial;
+        self.next_serial = serial.wrapping_add(1);
+        serial
     }
 
     /// When [`poll_announce`](Self::poll_announce) will have something.

@@ -135,6 +135,114 @@ fn only_one_of_a_group_is_asked_at_a_time() {
 }
 
 #[test]
+fn a_silent_tracker_holds_nobody_up() {
+    let mut script = Script::new(&[&["a"], &["b"], &["c"]], Reach::FirstAnswer);
+    let (silent, host, event) = script.due().unwrap();
+    assert_eq!((host.as_str(), event), ("a", Some(Event::Started)));
+    assert_eq!(script.sleep(), Schedule::default().patience);
+    // Both are being asked; where the second fails, the third follows at once.
+    assert_eq!(script.fail().unwrap().0, "b");
+    assert_eq!(script.answer(), Some(("c".into(), Some(Event::Started))));
+    let next = script.tiers.poll_timeout();
+    // What comes of it later changes nothing but its place.
+    script.tiers.handle_failure(script.now, silent, &Error::TimedOut);
+    assert_eq!((script.due(), script.tiers.poll_timeout()), (None, next));
+    // The next round begins with it again.
+    script.sleep();
+    assert_eq!(script.answer(), Some(("a".into(), Some(Event::Started))));
+}
+
+#[test]
+fn a_late_answer_counts_and_its_tracker_is_not_asked_twice_meanwhile() {
+    let mut script = Script::new(&[&["a"], &["b"]], Reach::FirstAnswer);
+    let (late, ..) = script.due().unwrap();
+    script.sleep();
+    script.answer();
+    // The download finishes: whoever knows us already is told.
+    script.tiers.complete(script.now);
+    let (completed, host, event) = script.due().unwrap();
+    assert_eq!((host.as_str(), event), ("b", Some(Event::Completed)));
+    script.tiers.handle_response(script.now, late, &AnnounceResponse::default());
+    assert_eq!(script.due(), None);
+    script.tiers.handle_response(script.now, completed, &AnnounceResponse::default());
+    script.sleep();
+    assert_eq!(script.answer(), Some(("a".into(), None)));
+    script.tiers.stop(script.now);
+    assert_eq!(hosts(&mut script, Script::answer), "ab");
+}
+
+#[test]
+fn one_that_still_owes_an_answer_is_awaited_not_asked_again() {
+    let mut script = Script::new(&[&["a"], &["b"]], Reach::FirstAnswer);
+    let (late, ..) = script.due().unwrap();
+    script.sleep();
+    script.answer();
+    script.sleep();
+    assert_eq!(script.due(), None);
+    script.tiers.handle_response(script.now, late, &AnnounceResponse::default());
+    assert_eq!(script.due(), None);
+    script.sleep();
+    assert_eq!(script.answer(), Some(("a".into(), None)));
+}
+
+#[test]
+fn completed_goes_to_who_was_told_started_and_waits_for_one_at_a_time() {
+    let mut script = Script::new(&[&["a"], &["b"], &["c"]], Reach::FirstAnswer);
+    script.fail();
+    assert_eq!(script.answer(), Some(("b".into(), Some(Event::Started))));
+    script.tiers.complete(script.now);
+    let (ticket, host, event) = script.due().unwrap();
+    assert_eq!((host.as_str(), event), ("b", Some(Event::Completed)));
+    assert_eq!(script.tiers.poll_timeout(), None);
+    script.now += 30 * SECOND;
+    assert_eq!(script.due(), None);
+    script.tiers.handle_failure(script.now, ticket, &Error::TimedOut);
+    assert_eq!(script.answer(), Some(("a".into(), Some(Event::Completed))));
+}
+
+#[test]
+fn bep48_a_tracker_that_does_not_count_is_scraped_once_for_each_announce() {
+    let counts = |seeders| AnnounceResponse {
+        seeders: Some(seeders),
+        leechers: Some(1),
+        interval: 1800 * SECOND,
+        ..AnnounceResponse::default()
+    };
+    let mut script = Script::new(&[&["a"], &["b"]], Reach::AllTrackers);
+    assert_eq!(script.tiers.poll_scrape(), None);
+    let (a, b) = (script.due().unwrap().0, script.due().unwrap().0);
+    script.tiers.handle_response(script.now, a, &counts(3));
+    assert_eq!(script.tiers.poll_scrape(), None);
+    script.tiers.handle_response(script.now, b, &AnnounceResponse::default());
+    let (ticket, url) = script.tiers.poll_scrape().unwrap();
+    assert_eq!((url.host(), script.tiers.poll_scrape()), ("b", None));
+    let entry = ScrapeEntry { seeders: 2, leechers: 7, downloaded: 5, downloaders: None };
+    script.tiers.handle_scrape(ticket, Ok(Some(entry)));
+    script.tiers.handle_scrape(ticket, Ok(Some(ScrapeEntry { seeders: 99, ..entry })));
+    // The largest of each, and kept while the next is awaited.
+    let expected = SwarmSize { seeders: Some(3), leechers: Some(7), downloaded: Some(5) };
+    assert_eq!(script.tiers.swarm_size(), expected);
+    script.sleep();
+    script.answer();
+    assert_eq!(script.tiers.swarm_size(), expected);
+}
+
+#[test]
+fn a_tracker_that_refuses_a_scrape_is_not_scraped_again() {
+    let mut script = Script::new(&[&["a"]], Reach::FirstAnswer);
+    for (outcome, again) in [(Ok(None), true), (Err(&Error::TimedOut), true), (Err(&Error::Status(404)), false)] {
+        script.answer();
+        let (ticket, _) = script.tiers.poll_scrape().unwrap();
+        script.tiers.handle_scrape(ticket, outcome);
+        script.sleep();
+        script.answer();
+        assert_eq!(script.tiers.poll_scrape().is_some(), again);
+        script.sleep();
+    }
+    assert_eq!(script.tiers.swarm_size(), SwarmSize::default());
+}
+
+#[test]
 fn failed_rounds_are_further_and_further_apart() {
     let mut script = Script::new(&[&["a"], &["b"]], Reach::FirstAnswer);
     let mut pauses = Vec::new();
@@ -360,7 +468,7 @@ proptest! {
                 asked.push(due);
             }
             prop_assert!(!asked.is_empty() || script.tiers.poll_timeout().is_some());
-            prop_assert!(asked.len() <= groups);
+            prop_assert!(asked.len() <= 3, "one question at a time for a tracker");
             prop_assert!(completed <= groups);
         }
     }

@@ -8,7 +8,7 @@ use super::group::Schedule;
 use crate::{
     clock::after,
     error::{Error, Retry},
-    message::{AnnounceResponse, Event},
+    message::{AnnounceResponse, Event, ScrapeEntry, SwarmSize},
     url::TrackerUrl,
 };
 
@@ -24,6 +24,19 @@ pub(super) struct Tracker {
     min_at: Option<Instant>,
     next_at: Option<Instant>,
     last: Option<Result<AnnounceResponse, String>>,
+    /// What trackers counted last, if any did.
+    size: SwarmSize,
+    scrape: Scrape,
+}
+
+/// Asked for numbers that an announce did not bring: at most once for each announce.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scrape {
+    Idle,
+    Due,
+    Asked(u64),
+    /// It answers no scrapes.
+    Refused,
 }
 
 #[derive(Clone, Copy)]
@@ -62,6 +75,8 @@ pub struct TrackerStatus<'a> {
     pub failures: u32,
     /// The next regular announce, if one is planned.
     pub next_announce: Option<Instant>,
+    /// How large the swarm is by its last count, in an announce or a scrape.
+    pub size: SwarmSize,
     /// Its last answer.
     pub last_response: Option<&'a AnnounceResponse>,
     /// Why there was none, if the last announce failed.
@@ -96,6 +111,8 @@ impl Tracker {
             min_at: None,
             next_at: None,
             last: None,
+            size: SwarmSize::default(),
+            scrape: Scrape::Idle,
         }
     }
 
@@ -104,6 +121,22 @@ impl Tracker {
         self.standing = Standing::Unknown;
         self.failures = 0;
         self.next_at = None;
+        self.size = SwarmSize::default();
+        self.scrape = Scrape::Idle;
+    }
+
+    /// An answer is awaited.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// It knows us, and answered last time.
+    pub(super) fn works(&self) -> bool {
+        self.knows_us() && self.failures == 0 && !self.is_asked()
+    }
+
+    pub(super) fn size(&self) -> SwarmSize {
+        self.size
     }
 
     pub(super) fn knows_us(&self) -> bool {
@@ -117,6 +150,10 @@ impl Tracker {
             Some(When::At(at)) => Some(at.max(now)),
             Some(When::Never) => None,
         }
+    }
+
+    pub(super) fn is_usable(&self, now: Instant) -> bool {
+        self.usable_from(now).is_some_and(|at| at <= now)
     }
 
     /// From when on it may be asked out of turn.
@@ -158,7 +195,34 @@ impl Tracker {
         let min_interval = response.min_interval.unwrap_or_default().clamp(schedule.min_interval, MAX_INTERVAL);
         self.min_at = Some(after(now, min_interval));
         self.last = Some(Ok(without_peers(response)));
+        let size = SwarmSize::from(response);
+        self.size = size.or(self.size);
+        if self.scrape != Scrape::Refused && event != Some(Event::Stopped) {
+            let is_told = size.seeders.is_some() && size.leechers.is_some();
+            self.scrape = if is_told { Scrape::Idle } else { Scrape::Due };
+        }
         Some(event)
+    }
+
+    pub(super) fn wants_scrape(&self) -> bool {
+        self.scrape == Scrape::Due
+    }
+
+    pub(super) fn ask_scrape(&mut self, serial: u64) {
+        self.scrape = Scrape::Asked(serial);
+    }
+
+    pub(super) fn scraped(&mut self, serial: u64, outcome: Result<Option<ScrapeEntry>, &Error>) {
+        if self.scrape != Scrape::Asked(serial) {
+            return;
+        }
+        self.scrape = match outcome {
+            Err(Error::Io(_) | Error::TimedOut) | Ok(_) => Scrape::Idle,
+            Err(_) => Scrape::Refused,
+        };
+        if let Ok(Some(entry)) = outcome {
+            self.size = SwarmSize::from(&entry).or(self.size);
+        }
     }
 
     /// Later by up to a twentieth, so that 10,000 torrents that were added together drift apart.
@@ -219,6 +283,7 @@ impl Tracker {
             },
             failures: self.failures,
             next_announce: self.next_at,
+            size: self.size,
             last_response: self.last.as_ref().and_then(|last| last.as_ref().ok()),
             last_error: self.last.as_ref().and_then(|last| last.as_ref().err()).map(String::as_str),
         }

@@ -1,5 +1,9 @@
 //! The life of a torrent against a tracker of our own.
 
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 use torrent_tracker::{
     Amounts, AnnounceRequest, Announcer, Client, Config, Event, Reach, Schedule, Tiers, Trust, server::Server,
 };
@@ -40,6 +44,85 @@ async fn a_download_starts_completes_and_stops() {
         farewells += 1;
     }
     assert_eq!(farewells, 2);
+}
+
+/// A tracker that answers what it is asked, and nothing more; the requests that it got.
+async fn terse(announce: &'static str, scrape: &'static str) -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/announce", listener.local_addr().unwrap());
+    let (log, requests) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await.unwrap() > 0 {}
+            let request = String::from_utf8_lossy(&request);
+            let body = if request.starts_with("GET /scrape?") { scrape } else { announce };
+            let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+            stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await.unwrap();
+            let _ = log.send(request[..12].to_owned());
+        }
+    });
+    (url, requests)
+}
+
+#[tokio::test]
+async fn a_tracker_that_does_not_say_how_large_the_swarm_is_is_scraped() {
+    let scrape = "d5:filesd20:\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\
+                  d8:completei5e10:downloadedi50e10:incompletei10eeee";
+    let (url, mut requests) = terse("d8:intervali1800e5:peers0:e", scrape).await;
+    let (announcer, mut events) = Announcer::spawn(Client::new(Config::default()), tiers(&[url]), request(9));
+    assert_eq!(events.recv().await.unwrap().outcome.unwrap().seeders, None);
+    let size = loop {
+        let size = announcer.with_tiers(Tiers::swarm_size);
+        if size.seeders.is_some() {
+            break size;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((size.seeders, size.leechers, size.downloaded), (Some(5), Some(10), Some(50)));
+    announcer.stop().await;
+    let requests: Vec<_> = std::iter::from_fn(|| requests.try_recv().ok()).collect();
+    assert_eq!(requests, ["GET /announc", "GET /scrape?", "GET /announc"], "once");
+}
+
+#[tokio::test]
+async fn one_that_says_so_is_not_scraped() {
+    let (url, mut requests) = terse("d8:completei3e10:incompletei4e8:intervali1800e5:peers0:e", "de").await;
+    let (announcer, mut events) = Announcer::spawn(Client::new(Config::default()), tiers(&[url]), request(9));
+    events.recv().await.unwrap().outcome.unwrap();
+    let size = announcer.with_tiers(Tiers::swarm_size);
+    assert_eq!((size.seeders, size.leechers, size.downloaded), (Some(3), Some(4), None));
+    announcer.stop().await;
+    let requests = std::iter::from_fn(|| requests.try_recv().ok()).count();
+    assert_eq!(requests, 2, "come and gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopped_does_not_overtake_an_announce_that_is_under_way() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/announce", listener.local_addr().unwrap());
+    let (log, mut happened) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let log = log.clone();
+            tokio::spawn(async move {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await.unwrap() > 0 {}
+                let event = if request.windows(7).any(|part| part == b"started") { "started" } else { "stopped" };
+                log.send((event, "asked")).unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+                log.send((event, "answered")).unwrap();
+                let body = "d8:intervali1800e5:peers0:e";
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                let _ = stream.write_all(head.as_bytes()).await;
+            });
+        }
+    });
+    let (announcer, _events) = Announcer::spawn(Client::new(Config::default()), tiers(&[url]), request(9));
+    assert_eq!(happened.recv().await, Some(("started", "asked")));
+    announcer.stop().await;
+    let then: Vec<_> = std::iter::from_fn(|| happened.try_recv().ok()).collect();
+    assert_eq!(then, [("started", "answered"), ("stopped", "asked"), ("stopped", "answered")]);
 }
 
 #[tokio::test]

@@ -378,6 +378,18 @@ async fn a_socks5_proxy_resolves_the_name() {
 }
 
 #[tokio::test]
+#[cfg(target_os = "linux")]
+async fn the_interface_can_be_chosen() {
+    let tracker = torrent_tracker::server::Server::bind("127.0.0.1:0").await.unwrap();
+    for url in [tracker.http_url(), tracker.udp_url()].map(|url| url.parse::<TrackerUrl>().unwrap()) {
+        let announce =
+            async |name: &str| Client::new(Config::default().interface(name)).announce(&url, &request()).await;
+        announce("lo").await.unwrap();
+        assert!(matches!(announce("none such").await, Err(Error::Io(_))));
+    }
+}
+
+#[tokio::test]
 async fn the_local_address_can_be_chosen() {
     let tracker = canned(ok(ANSWER)).await;
     let client = Client::new(Config::default().bind([127, 0, 0, 1].into()));

@@ -1,8 +1,8 @@
 //! Our client against opentracker and the npm package `bittorrent-tracker`, and that package's client against our server.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
 use std::{
     env, fs,
+    io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -16,7 +16,7 @@ use tokio::{
     process::{Child, Command},
     time::{sleep, timeout},
 };
-use torrent_tracker::{AnnounceRequest, Client, Config, Error, Event, TrackerUrl, server::Server};
+use torrent_tracker::{AnnounceRequest, Client, Config, Error, Event, Refused, TrackerUrl, Trust, server::Server};
 use torrent_types::InfoHash;
 
 /// Every kind of byte that a query has to encode.
@@ -24,13 +24,17 @@ const HASH: [u8; 20] = *b"\x00\xff%&=+ ?#/aZ09-._~\n\r";
 const UNKNOWN: [u8; 20] = [0xee; 20];
 
 /// A tracker that somebody else wrote, for the length of a test.
-struct Foreign {
+pub(super) struct Foreign {
     port: u16,
     _process: Child,
     _folder: TempDir,
 }
 
 impl Foreign {
+    pub(super) fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
     fn urls(&self) -> [TrackerUrl; 2] {
         ["http", "udp"].map(|scheme| format!("{scheme}://127.0.0.1:{}/announce", self.port).parse().unwrap())
     }
@@ -85,9 +89,11 @@ async fn opentracker() -> Option<Foreign> {
     let [url, _] = tracker.urls();
     let client = Client::new(Config::default());
     let admits = async {
-        while client.announce(&url, &request(7000, 9, Event::Stopped)).await.is_err() {
+        while client.announce(&url, &request(7000, 9, Event::Started)).await.is_err() {
             sleep(Duration::from_millis(20)).await;
         }
+        // This it grants for any torrent.
+        client.announce(&url, &request(7000, 9, Event::Stopped)).await.unwrap();
     };
     timeout(Duration::from_secs(20), admits).await.expect("the torrent is listed within 20 s");
     Some(tracker)
@@ -119,7 +125,7 @@ const { default: Server } = await import(folder + '/server.js')
 new Server({ http: true, udp: true, ws: false, stats: false, interval: 600000 }).listen(Number(port), { http: '127.0.0.1', udp: '127.0.0.1', udp6: '::1' })
 ";
 
-async fn npm_server() -> Option<Foreign> {
+pub(super) async fn npm_server() -> Option<Foreign> {
     let npm = npm()?;
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let mut command = node(&npm, folder.path(), NPM_SERVER);
@@ -195,8 +201,42 @@ async fn bittorrent_tracker_of_npm_scrapes_many_and_says_why_it_refuses() {
     }
     let [http, _] = tracker.urls();
     let bad: TrackerUrl = format!("{http}?port=0").parse().unwrap();
-    let outcome = client.announce(&bad.trust(torrent_tracker::Trust::User), &request(7001, 0, Event::Started)).await;
+    let outcome = client.announce(&bad.trust(Trust::User), &request(7001, 0, Event::Started)).await;
     assert!(matches!(outcome, Err(Error::Failure(_))), "{outcome:?}");
+}
+
+/// An address of the internet, which is ours in the namespace.
+const GLOBAL: &str = "203.0.113.7";
+
+#[tokio::test]
+async fn a_redirect_from_the_internet_into_the_local_network_is_refused() {
+    if !torrent_interop::in_sandbox() {
+        return;
+    }
+    let _ = Command::new("ip").args(["addr", "add", &format!("{GLOBAL}/32"), "dev", "lo"]).status().await.unwrap();
+    let inside = Server::bind((torrent_interop::ADDRESS, 0)).await.unwrap();
+    let outside = TcpListener::bind((GLOBAL, 0)).unwrap();
+    let url: TrackerUrl = format!("http://{}/announce", outside.local_addr().unwrap()).parse().unwrap();
+    let location = inside.http_url();
+    let answers = tokio::task::spawn_blocking(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = outside.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            write!(stream, "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n").unwrap();
+        }
+    });
+    let client = Client::new(Config::default());
+    let request = request(7001, 0, Event::Started);
+    // Asked directly, it answers: then there is a connection to it that must not be used either.
+    for asked_before in [false, true] {
+        if asked_before {
+            client.announce(&inside.http_url().parse().unwrap(), &request).await.unwrap();
+        }
+        let outcome = client.announce(&url.clone().trust(Trust::User), &request).await;
+        assert!(matches!(outcome, Err(Error::Refused(Refused::RedirectToLocal))), "{outcome:?}");
+        assert_eq!(inside.stats().http, u64::from(asked_before));
+    }
+    answers.await.unwrap();
 }
 
 /// A life of two peers as npm's client leads it: prints one JSON object of what it was told.
