@@ -8,7 +8,7 @@ use ::serde::{
     forward_to_deserialize_any,
 };
 
-use super::{Error, RAW};
+use super::{Error, RAW, straight};
 use crate::{Document, ErrorKind, Kind, Node, Options};
 
 /// Decodes canonical bytes into a type, which may borrow from them.
@@ -24,6 +24,10 @@ pub fn from_bytes<'de, T: Deserialize<'de>>(input: &'de [u8]) -> Result<T, Error
 /// # Errors
 /// If the options do not accept the bytes, or they are not of the type.
 pub fn from_bytes_with<'de, T: Deserialize<'de>>(input: &'de [u8], options: &Options) -> Result<T, Error> {
+    if let Some(value) = straight::from_bytes(input, options) {
+        return Ok(value);
+    }
+    // Not ordinary, or not right: tokens know the way there, for the error.
     from_node(Document::decode(input, options)?.root())
 }
 

@@ -50,11 +50,13 @@
 //! Through `#[serde(flatten)]` and untagged enums serde itself holds the values for a while: there, raw values cannot be had.
 
 pub mod bytes;
+mod cursor;
 mod de;
 mod error;
 pub mod optional_bytes;
 mod owned;
 mod ser;
+mod straight;
 
 pub use de::{Deserializer, from_bytes, from_bytes_with, from_node};
 pub use error::Error;
