@@ -5,17 +5,18 @@
 use alloc::vec::Vec;
 use core::mem;
 
-use crate::{Options, fast_path, tokenizer};
+use crate::{Options, tokenizer};
 
 /// Something is not ordinary. That is all there is to say: the error is made from tokens.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GaveUp;
 
-/// Where a reader stands in its input.
+/// What is left of the input.
 pub(super) struct Cursor<'de> {
-    input: &'de [u8],
-    /// The next byte. Behind every input once it gave up: what a type's own code makes of that changes nothing.
-    at: usize,
+    /// Nothing, once it gave up.
+    rest: &'de [u8],
+    /// For good: what a type's own code makes of it changes nothing.
+    gave_up: bool,
     /// How many more containers may be opened.
     depth_left: usize,
     tokens_left: usize,
@@ -32,14 +33,20 @@ enum Container<'de> {
     Dict { last_key: Option<&'de [u8]> },
 }
 
-impl<'de> Cursor<'de> {
-    const GAVE_UP: usize = usize::MAX;
+/// An integer: as much as bencoding has here.
+#[derive(Clone, Copy)]
+pub(super) enum Integer {
+    Signed(i64),
+    /// Larger than `i64::MAX`.
+    Unsigned(u64),
+}
 
+impl<'de> Cursor<'de> {
     #[inline]
-    pub(super) fn new(input: &'de [u8], options: &Options) -> Self {
+    pub(super) const fn new(input: &'de [u8], options: &Options) -> Self {
         Self {
-            input,
-            at: if input.len() > options.max_bytes { Self::GAVE_UP } else { 0 },
+            rest: input,
+            gave_up: input.len() > options.max_bytes,
             depth_left: options.max_depth,
             tokens_left: options.max_tokens,
             last_string: &[],
@@ -47,39 +54,39 @@ impl<'de> Cursor<'de> {
         }
     }
 
-    /// Where it stands: moves with everything that is read.
+    /// How many bytes are left: less with everything that is read.
     #[inline]
-    pub(super) const fn at(&self) -> usize {
-        self.at
+    pub(super) const fn left(&self) -> usize {
+        self.rest.len()
     }
 
     /// The next byte.
     #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
-        self.input.get(self.at).copied()
+        self.rest.first().copied()
     }
 
-    /// Whether everything so far was ordinary, and nothing is left but what the options ignore.
+    /// Whether all was ordinary, and nothing is left but what the options ignore.
     #[inline]
     pub(super) const fn is_done(&self, options: &Options) -> bool {
-        self.at == self.input.len() || (options.lenient && self.at < self.input.len())
+        !self.gave_up && (options.lenient || self.rest.is_empty())
     }
 
     #[cold]
     pub(super) const fn give_up<T>(&mut self) -> Result<T, GaveUp> {
-        self.at = Self::GAVE_UP;
+        self.rest = &[];
+        self.gave_up = true;
         Err(GaveUp)
     }
 
     /// A string.
     #[inline]
     pub(super) fn string(&mut self) -> Result<&'de [u8], GaveUp> {
-        match self.peek() {
-            Some(digit @ b'0'..=b'9') if self.count_token() => {
-                let Some(body) = fast_path::string_body(self.input, self.at, digit) else { return self.give_up() };
-                self.at = body.end;
-                self.last_string = self.input.get(body.start..body.end).unwrap_or_default();
-                Ok(self.last_string)
+        match split_string(self.rest) {
+            Some((string, rest)) if self.count_token() => {
+                self.rest = rest;
+                self.last_string = string;
+                Ok(string)
             }
             _ => self.give_up(),
         }
@@ -97,51 +104,23 @@ impl<'de> Cursor<'de> {
 
     /// An integer.
     #[inline]
-    #[expect(clippy::arithmetic_side_effects, reason = "indices of bytes that were there, below 2^32")]
     pub(super) fn integer(&mut self) -> Result<Integer, GaveUp> {
-        if self.peek() != Some(b'i') || !self.count_token() {
-            return self.give_up();
-        }
-        let negative = self.input.get(self.at + 1) == Some(&b'-');
-        let digits = self.at + 1 + usize::from(negative);
-        let (mut end, mut value) = (digits, 0_i64);
-        while let Some(&digit @ b'0'..=b'9') = self.input.get(end) {
-            // Where this wraps, it is not used.
-            value = value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
-            end += 1;
-        }
-        let value = match (end - digits, self.input.get(digits)) {
-            // Just `i0e` is canonical.
-            (2.., Some(b'0')) | (0, _) => return self.give_up(),
-            (1, Some(b'0')) if negative => return self.give_up(),
-            (..=tokenizer::SURELY_I64_DIGITS, _) => Integer::Signed(if negative { -value } else { value }),
-            _ => self.long_integer(end)?,
-        };
-        if self.input.get(end) != Some(&b'e') {
-            return self.give_up();
-        }
-        self.at = end + 1;
-        Ok(value)
-    }
-
-    /// The integer whose digits reach to `end`, if 64 bits hold it.
-    #[cold]
-    fn long_integer(&mut self, end: usize) -> Result<Integer, GaveUp> {
-        let text = self.input.get(self.at.saturating_add(1)..end).unwrap_or_default();
-        match tokenizer::integer(text).map(|value| (i64::try_from(value), u64::try_from(value))) {
-            Some((Ok(value), _)) => Ok(Integer::Signed(value)),
-            Some((_, Ok(value))) => Ok(Integer::Unsigned(value)),
+        match split_integer(self.rest) {
+            Some((value, rest)) if self.count_token() => {
+                self.rest = rest;
+                Ok(value)
+            }
             _ => self.give_up(),
         }
     }
 
     /// The first byte of a list or dictionary: `l` or `d`.
     #[inline]
-    pub(super) fn enter(&mut self, kind: u8) -> Result<(), GaveUp> {
-        match self.depth_left.checked_sub(1) {
-            Some(depth_left) if self.peek() == Some(kind) && self.count_token() => {
+    pub(super) const fn enter(&mut self, kind: u8) -> Result<(), GaveUp> {
+        match (self.rest.split_first(), self.depth_left.checked_sub(1)) {
+            (Some((byte, rest)), Some(depth_left)) if *byte == kind && self.count_token() => {
+                self.rest = rest;
                 self.depth_left = depth_left;
-                self.at = self.at.saturating_add(1);
                 Ok(())
             }
             _ => self.give_up(),
@@ -150,25 +129,27 @@ impl<'de> Cursor<'de> {
 
     /// The last byte of a list or dictionary.
     #[inline]
-    pub(super) fn leave(&mut self) -> Result<(), GaveUp> {
-        if self.peek() != Some(b'e') || !self.count_token() {
-            return self.give_up();
+    pub(super) const fn leave(&mut self) -> Result<(), GaveUp> {
+        match self.rest.split_first() {
+            Some((b'e', rest)) if self.count_token() => {
+                self.rest = rest;
+                self.depth_left = self.depth_left.saturating_add(1);
+                Ok(())
+            }
+            _ => self.give_up(),
         }
-        self.depth_left = self.depth_left.saturating_add(1);
-        self.at = self.at.saturating_add(1);
-        Ok(())
     }
 
     /// Any value; the bytes of it.
     #[inline]
     pub(super) fn skip(&mut self) -> Result<&'de [u8], GaveUp> {
-        let start = self.at;
+        let before = self.rest;
         match self.peek() {
             Some(b'0'..=b'9') => self.string().map(drop)?,
             Some(b'i') => self.integer().map(drop)?,
             _ => self.skip_container()?,
         }
-        Ok(self.input.get(start..self.at).unwrap_or_default())
+        Ok(before.get(..before.len().saturating_sub(self.rest.len())).unwrap_or_default())
     }
 
     /// A list or dictionary and all that is in it, without recursion.
@@ -218,10 +199,52 @@ impl<'de> Cursor<'de> {
     }
 }
 
-/// An integer: as much as bencoding has here.
-#[derive(Clone, Copy)]
-pub(super) enum Integer {
-    Signed(i64),
-    /// Larger than `i64::MAX`.
-    Unsigned(u64),
+/// The string that the input begins with, and what follows; if its length has no more than 8 digits, and no zero in front.
+#[inline]
+#[expect(clippy::arithmetic_side_effects, reason = "a length of 8 digits")]
+fn split_string(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&first @ b'0'..=b'9', mut rest) = input.split_first()? else { return None };
+    let mut length = usize::from(first - b'0');
+    loop {
+        let (&byte, after) = rest.split_first()?;
+        rest = after;
+        match byte {
+            b':' => return rest.split_at_checked(length),
+            b'0'..=b'9' if length > 0 && length < 10_000_000 => length = length * 10 + usize::from(byte - b'0'),
+            _ => return None,
+        }
+    }
+}
+
+/// The integer that the input begins with, and what follows; if it is canonical.
+#[inline]
+fn split_integer(input: &[u8]) -> Option<(Integer, &[u8])> {
+    let text = input.strip_prefix(b"i")?;
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let negative = digits.len() < text.len();
+    let mut value = 0_i64;
+    let mut rest = digits;
+    while let Some((&digit @ b'0'..=b'9', after)) = rest.split_first() {
+        // Where this wraps, it is not used.
+        value = value.wrapping_mul(10).wrapping_add(i64::from(digit.wrapping_sub(b'0')));
+        rest = after;
+    }
+    let count = digits.len().saturating_sub(rest.len());
+    let rest = rest.strip_prefix(b"e")?;
+    match (count, digits.first()) {
+        // Just `i0e`.
+        (1, Some(b'0')) if negative => None,
+        (2.., Some(b'0')) | (0, _) => None,
+        (..=tokenizer::SURELY_I64_DIGITS, _) if negative => Some((Integer::Signed(value.wrapping_neg()), rest)),
+        (..=tokenizer::SURELY_I64_DIGITS, _) => Some((Integer::Signed(value), rest)),
+        _ => Some((long_integer(text, rest)?, rest)),
+    }
+}
+
+/// The integer between `i` and `e`, if 64 bits hold it.
+#[cold]
+fn long_integer(text: &[u8], after: &[u8]) -> Option<Integer> {
+    let length = text.len().checked_sub(after.len())?.checked_sub(1)?;
+    let value = tokenizer::integer(text.get(..length)?)?;
+    i64::try_from(value).map(Integer::Signed).or_else(|_| u64::try_from(value).map(Integer::Unsigned)).ok()
 }

@@ -53,6 +53,8 @@ pub mod bytes;
 mod cursor;
 mod de;
 mod error;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 pub mod optional_bytes;
 mod owned;
 mod ser;
@@ -64,3 +66,6 @@ pub use ser::{DictSerializer, ListSerializer, Serializer, to_vec};
 
 /// The name by which raw values are known to each other's serializer and deserializer.
 const RAW: &str = "$torrent_bencode::RawValue";
+
+#[cfg(test)]
+mod tests;

@@ -28,9 +28,9 @@ impl<'de> Cursor<'de> {
     /// A value that may not be passed over.
     #[inline]
     fn value<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, GaveUp> {
-        let before = self.at();
+        let before = self.left();
         match seed.deserialize(&mut *self) {
-            Ok(value) if self.at() != before => Ok(value),
+            Ok(value) if self.left() != before => Ok(value),
             _ => self.give_up(),
         }
     }
@@ -71,7 +71,7 @@ impl<'de> Cursor<'de> {
     #[inline]
     fn visit_dict<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, GaveUp> {
         self.enter(b'd')?;
-        let mut entries = Entries { cursor: self, last_key: None, value_at: 0 };
+        let mut entries = Entries { cursor: self, last_key: None, value_left: usize::MAX };
         let result = visitor.visit_map(&mut entries);
         if entries.value_is_next() {
             return self.give_up();
@@ -214,20 +214,26 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
         }
         self.0.value(seed).map(Some)
     }
+
+    /// What a vector begins with anyway. To be told is cheaper than to find out.
+    #[inline]
+    fn size_hint(&self) -> Option<usize> {
+        if self.0.peek() == Some(b'e') { Some(0) } else { Some(4) }
+    }
 }
 
 /// The entries of a dictionary, up to its end.
 struct Entries<'c, 'de> {
     cursor: &'c mut Cursor<'de>,
     last_key: Option<&'de [u8]>,
-    /// Where the value of the last key is; before all values, if there is no key yet.
-    value_at: usize,
+    /// How much was left at the value of the last key; more than there can be, if there is no key yet.
+    value_left: usize,
 }
 
 impl Entries<'_, '_> {
     #[inline]
     const fn value_is_next(&self) -> bool {
-        self.value_at == self.cursor.at()
+        self.value_left == self.cursor.left()
     }
 }
 
@@ -245,7 +251,7 @@ impl<'de> de::MapAccess<'de> for &mut Entries<'_, 'de> {
         }
         let key = self.cursor.value(seed)?;
         self.cursor.follow_key(&mut self.last_key)?;
-        self.value_at = self.cursor.at();
+        self.value_left = self.cursor.left();
         Ok(Some(key))
     }
 
