@@ -97,7 +97,8 @@ impl<'de> Cursor<'de> {
     pub(super) fn follow_key(&mut self, last_key: &mut Option<&'de [u8]>) -> Result<(), GaveUp> {
         let key = self.last_string;
         match last_key.replace(key) {
-            Some(last) if last >= key => self.give_up(),
+            // Mostly the first byte tells.
+            Some(last) if last.first() >= key.first() && last >= key => self.give_up(),
             _ => Ok(()),
         }
     }
@@ -199,21 +200,32 @@ impl<'de> Cursor<'de> {
     }
 }
 
-/// The string that the input begins with, and what follows; if its length has no more than 8 digits, and no zero in front.
+/// The string that the input begins with, and what follows.
 #[inline]
-#[expect(clippy::arithmetic_side_effects, reason = "a length of 8 digits")]
 fn split_string(input: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (&first @ b'0'..=b'9', mut rest) = input.split_first()? else { return None };
-    let mut length = usize::from(first - b'0');
-    loop {
-        let (&byte, after) = rest.split_first()?;
-        rest = after;
-        match byte {
-            b':' => return rest.split_at_checked(length),
-            b'0'..=b'9' if length > 0 && length < 10_000_000 => length = length * 10 + usize::from(byte - b'0'),
-            _ => return None,
-        }
+    match input {
+        [length @ b'0'..=b'9', b':', rest @ ..] => rest.split_at_checked(decimal(&[*length])),
+        [tens @ b'1'..=b'9', units @ b'0'..=b'9', b':', rest @ ..] => rest.split_at_checked(decimal(&[*tens, *units])),
+        _ => split_long_string(input),
     }
+}
+
+/// As `split_string`; if the length has no more than 8 digits, and no zero in front.
+#[inline(never)]
+fn split_long_string(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let digits = input.get(..input.len().min(8))?.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match input.split_at_checked(digits)? {
+        (length @ [b'1'..=b'9', ..], [b':', rest @ ..]) => rest.split_at_checked(decimal(length)),
+        _ => None,
+    }
+}
+
+/// The number that some digits stand for, few enough to fit.
+#[inline]
+fn decimal(digits: &[u8]) -> usize {
+    digits.iter().fold(0, |number: usize, digit| {
+        number.wrapping_mul(10).wrapping_add(usize::from(digit.wrapping_sub(b'0')))
+    })
 }
 
 /// The integer that the input begins with, and what follows; if it is canonical.
