@@ -223,9 +223,9 @@ fn split_long_string(input: &[u8]) -> Option<(&[u8], &[u8])> {
 /// The number that some digits stand for, few enough to fit.
 #[inline]
 fn decimal(digits: &[u8]) -> usize {
-    digits.iter().fold(0, |number: usize, digit| {
-        number.wrapping_mul(10).wrapping_add(usize::from(digit.wrapping_sub(b'0')))
-    })
+    digits
+        .iter()
+        .fold(0, |number: usize, digit| number.wrapping_mul(10).wrapping_add(usize::from(digit.wrapping_sub(b'0'))))
 }
 
 /// The integer that the input begins with, and what follows; if it is canonical.

@@ -48,9 +48,8 @@ pub fn serde(data: &[u8]) {
 /// Straight and by tokens, bytes become the same value, or the same error: its kind, its offset, its path. And it is the
 /// straight way that the canonical ones take.
 pub(super) fn agree<'de, T: Deserialize<'de> + PartialEq + Debug>(data: &'de [u8], options: &Options) {
-    let tolerated = |document: Document<'_>| {
-        document.warnings().iter().any(|warning| warning.kind() != WarningKind::TrailingBytes)
-    };
+    let tolerated =
+        |document: Document<'_>| document.warnings().iter().any(|warning| warning.kind() != WarningKind::TrailingBytes);
     if !agrees::<T>(data, options) {
         let by_tokens = Document::decode(data, options);
         assert!(by_tokens.is_ok_and(tolerated), "{}", data.escape_ascii());

@@ -17,11 +17,13 @@ use super::{
 use crate::Options;
 
 /// The type, if the bytes are canonical, within the limits, and of the type.
-#[inline]
+#[inline(always)]
 pub(super) fn from_bytes<'de, T: Deserialize<'de>>(input: &'de [u8], options: &Options) -> Option<T> {
     let mut cursor = Cursor::new(input, options);
-    let value = T::deserialize(&mut cursor).ok()?;
-    cursor.is_done(options).then_some(value)
+    match T::deserialize(&mut cursor) {
+        Ok(value) if cursor.is_done(options) => Some(value),
+        _ => None,
+    }
 }
 
 impl<'de> Cursor<'de> {
@@ -29,16 +31,20 @@ impl<'de> Cursor<'de> {
     #[inline]
     fn value<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, GaveUp> {
         let before = self.left();
-        match seed.deserialize(&mut *self) {
-            Ok(value) if self.left() != before => Ok(value),
-            _ => self.give_up(),
+        let result = seed.deserialize(&mut *self);
+        if self.left() == before {
+            return self.give_up();
         }
+        self.heed(result)
     }
 
     /// Gives up if a visitor did, lest that goes unnoticed.
     #[inline]
     fn heed<T>(&mut self, result: Result<T, GaveUp>) -> Result<T, GaveUp> {
-        if result.is_err() { self.give_up() } else { result }
+        if result.is_err() {
+            self.give_up()?;
+        }
+        result
     }
 
     #[inline]

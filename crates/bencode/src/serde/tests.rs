@@ -116,7 +116,7 @@ fn whatever_is_cut_off_or_changed_the_two_ways_agree() {
     for at in 0..torrent.len() {
         all_agree(&torrent[..at]);
         all_agree(&[&torrent[..at], &torrent[at + 1..]].concat());
-        for byte in *b"0123eildx:-" {
+        for byte in *b"02eild:" {
             let mut changed = torrent.to_owned();
             changed[at] = byte;
             all_agree(&changed);
@@ -157,8 +157,29 @@ fn of_everything_that_is_bencoding_the_two_ways_say_the_same() {
 /// Words of torrents, so that random sentences of them get far.
 fn words() -> impl Strategy<Value = Vec<&'static str>> {
     const WORDS: [&str; 24] = [
-        "d", "l", "e", "i0e", "i1e", "i-7e", "i300e", "i05e", "i-0e", "i18446744073709551615e", "0:", "1:a", "01:b",
-        "2:bc", "2:\u{e9}", "8:announce", "4:info", "4:name", "5:files", "6:length", "4:path", "6:pieces", "7:private",
+        "d",
+        "l",
+        "e",
+        "i0e",
+        "i1e",
+        "i-7e",
+        "i300e",
+        "i05e",
+        "i-0e",
+        "i18446744073709551615e",
+        "0:",
+        "1:a",
+        "01:b",
+        "2:bc",
+        "2:\u{e9}",
+        "8:announce",
+        "4:info",
+        "4:name",
+        "5:files",
+        "6:length",
+        "4:path",
+        "6:pieces",
+        "7:private",
         "8:url-list",
     ];
     vec(prop::sample::select(&WORDS[..]), 0..24)
