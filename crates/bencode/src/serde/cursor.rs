@@ -20,8 +20,6 @@ pub(super) struct Cursor<'de> {
     /// How many more containers may be opened.
     depth_left: usize,
     tokens_left: usize,
-    /// The string that was read last.
-    last_string: &'de [u8],
     /// The containers around the one that is being skipped.
     around: Vec<Container<'de>>,
 }
@@ -49,7 +47,6 @@ impl<'de> Cursor<'de> {
             gave_up: input.len() > options.max_bytes,
             depth_left: options.max_depth,
             tokens_left: options.max_tokens,
-            last_string: &[],
             around: Vec::new(),
         }
     }
@@ -85,17 +82,16 @@ impl<'de> Cursor<'de> {
         match split_string(self.rest) {
             Some((string, rest)) if self.count_token() => {
                 self.rest = rest;
-                self.last_string = string;
                 Ok(string)
             }
             _ => self.give_up(),
         }
     }
 
-    /// The string that was read last, if it may follow this key; it is the last one from now on.
+    /// Looks at the next string, without reading it: a key that may follow the last one, and is the last one from now on.
     #[inline]
-    pub(super) fn follow_key(&mut self, last_key: &mut Option<&'de [u8]>) -> Result<(), GaveUp> {
-        let key = self.last_string;
+    pub(super) fn check_key(&mut self, last_key: &mut Option<&'de [u8]>) -> Result<(), GaveUp> {
+        let Some((key, _)) = split_string(self.rest) else { return self.give_up() };
         match last_key.replace(key) {
             // Mostly the first byte tells.
             Some(last) if last.first() >= key.first() && last >= key => self.give_up(),
@@ -165,8 +161,8 @@ impl<'de> Cursor<'de> {
                 continue;
             }
             if let Container::Dict { last_key } = &mut container {
+                self.check_key(last_key)?;
                 self.string()?;
-                self.follow_key(last_key)?;
             }
             match self.peek() {
                 Some(b'0'..=b'9') => self.string().map(drop)?,

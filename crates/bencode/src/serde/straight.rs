@@ -248,15 +248,15 @@ impl<'de> de::MapAccess<'de> for &mut Entries<'_, 'de> {
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, GaveUp> {
-        match self.cursor.peek() {
+        if self.value_is_next() {
             // A value that nobody wants is for `de` to pass over.
-            _ if self.value_is_next() => return self.cursor.give_up(),
-            Some(b'e') => return Ok(None),
-            Some(b'0'..=b'9') => {}
-            _ => return self.cursor.give_up(),
+            return self.cursor.give_up();
         }
+        if self.cursor.peek() == Some(b'e') {
+            return Ok(None);
+        }
+        self.cursor.check_key(&mut self.last_key)?;
         let key = self.cursor.value(seed)?;
-        self.cursor.follow_key(&mut self.last_key)?;
         self.value_left = self.cursor.left();
         Ok(Some(key))
     }
@@ -278,9 +278,7 @@ impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), GaveUp> {
-        if !matches!(self.0.peek(), Some(b'0'..=b'9')) {
-            return self.0.give_up();
-        }
+        self.0.check_key(&mut None)?;
         Ok((self.0.value(seed)?, self))
     }
 }
