@@ -88,14 +88,14 @@ impl<'de> Cursor<'de> {
         }
     }
 
-    /// Looks at the next string, without reading it: a key that may follow the last one, and is the last one from now on.
+    /// A key that may follow the last one; it is the last one from now on.
     #[inline]
-    pub(super) fn check_key(&mut self, last_key: &mut Option<&'de [u8]>) -> Result<(), GaveUp> {
-        let Some((key, _)) = split_string(self.rest) else { return self.give_up() };
+    pub(super) fn key(&mut self, last_key: &mut Option<&'de [u8]>) -> Result<&'de [u8], GaveUp> {
+        let key = self.string()?;
         match last_key.replace(key) {
             // Mostly the first byte tells.
             Some(last) if last.first() >= key.first() && last >= key => self.give_up(),
-            _ => Ok(()),
+            _ => Ok(key),
         }
     }
 
@@ -161,8 +161,7 @@ impl<'de> Cursor<'de> {
                 continue;
             }
             if let Container::Dict { last_key } = &mut container {
-                self.check_key(last_key)?;
-                self.string()?;
+                self.key(last_key)?;
             }
             match self.peek() {
                 Some(b'0'..=b'9') => self.string().map(drop)?,

@@ -55,6 +55,7 @@ mod de;
 mod error;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
+mod key;
 pub mod optional_bytes;
 mod owned;
 mod ser;

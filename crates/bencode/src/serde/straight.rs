@@ -13,6 +13,7 @@ use ::serde::{
 use super::{
     RAW,
     cursor::{Cursor, GaveUp, Integer},
+    key::Key,
 };
 use crate::Options;
 
@@ -40,7 +41,7 @@ impl<'de> Cursor<'de> {
 
     /// Gives up if a visitor did, lest that goes unnoticed.
     #[inline]
-    fn heed<T>(&mut self, result: Result<T, GaveUp>) -> Result<T, GaveUp> {
+    pub(super) fn heed<T>(&mut self, result: Result<T, GaveUp>) -> Result<T, GaveUp> {
         if result.is_err() {
             self.give_up()?;
         }
@@ -255,8 +256,9 @@ impl<'de> de::MapAccess<'de> for &mut Entries<'_, 'de> {
         if self.cursor.peek() == Some(b'e') {
             return Ok(None);
         }
-        self.cursor.check_key(&mut self.last_key)?;
-        let key = self.cursor.value(seed)?;
+        let text = self.cursor.key(&mut self.last_key)?;
+        let key = seed.deserialize(Key { text, cursor: self.cursor });
+        let key = self.cursor.heed(key)?;
         self.value_left = self.cursor.left();
         Ok(Some(key))
     }
@@ -278,8 +280,9 @@ impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), GaveUp> {
-        self.0.check_key(&mut None)?;
-        Ok((self.0.value(seed)?, self))
+        let text = self.0.string()?;
+        let name = seed.deserialize(Key { text, cursor: self.0 });
+        Ok((self.0.heed(name)?, self))
     }
 }
 
