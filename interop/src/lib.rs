@@ -2,7 +2,7 @@
 //! command and enters a network namespace of its own. In: programs that `.ci/install-peers` installed. Out: processes that
 //! are ended when their guard is dropped. Never: a wait without an event to wait for.
 
-pub mod clients;
+mod clients;
 mod payload;
 mod ports;
 mod process;
@@ -12,7 +12,7 @@ mod torrent;
 mod tracker;
 mod wait;
 
-pub use clients::{Client, Encryption, Job, Leech, Manner};
+pub use clients::{Client, Encryption, Job, Leech, LibtorrentEncryption, Manner, libtorrent};
 pub use payload::Payload;
 pub use ports::{ADDRESS, free_port};
 pub use process::Process;

@@ -1,9 +1,6 @@
 //! Torrents made by libtorrent, so that what reads them is not checked against itself.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
 
 use crate::{Payload, Scratch, Tracker, clients::libtorrent};
 
@@ -26,17 +23,14 @@ impl Torrent {
     /// If libtorrent fails.
     #[must_use]
     pub fn create(scratch: &Scratch, payload: &Payload, tracker: Option<&Tracker>) -> Option<Self> {
-        let python = libtorrent::python()?;
-        let create = |name: &str, announce: Option<String>| {
+        let create = |name: &str, announce: Option<&str>| {
             let path = scratch.path().join(format!("{name}.torrent"));
-            let mut command = Command::new(&python);
-            command.args(["-W", "ignore", libtorrent::SCRIPT, "create"]).arg(payload.path()).arg(&path);
-            let output = command.arg(PIECE_LENGTH.to_string()).args(announce).output().expect("python starts");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            (path, String::from_utf8_lossy(&output.stdout).trim().to_owned())
+            let info_hash = libtorrent::create(&payload.path(), &path, PIECE_LENGTH, announce)?;
+            Some((path, info_hash))
         };
-        let (without_tracker, info_hash) = create("without tracker", None);
-        let (path, _) = create("torrent", tracker.map(Tracker::announce));
+        let (without_tracker, info_hash) = create("without tracker", None)?;
+        let announce = tracker.map(Tracker::announce);
+        let (path, _) = create("torrent", announce.as_deref())?;
         if let Some(tracker) = tracker {
             tracker.admit(&info_hash);
         }

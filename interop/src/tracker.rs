@@ -68,6 +68,17 @@ impl Tracker {
         until(is_admitted).expect("opentracker does not admit the torrent");
     }
 
+    /// Makes known a seed at `port` of this address, for clients that cannot be told of a peer.
+    ///
+    /// # Panics
+    /// If the tracker does not take it.
+    pub fn announce_seed(&self, info_hash: &str, port: u16) {
+        let peer =
+            format!("peer_id=-XX0000-{port:012}&port={port}&uploaded=0&downloaded=0&left=0&compact=1&event=started");
+        let answer = self.request(&format!("/announce?info_hash={}&{peer}", escaped(info_hash))).unwrap_or_default();
+        assert!(answer.contains("5:peers"), "opentracker does not take a seed: {answer}");
+    }
+
     /// Waits until `count` seeds of the torrent have announced themselves.
     ///
     /// # Panics

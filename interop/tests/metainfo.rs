@@ -4,41 +4,14 @@
 
 use std::{
     env, fs,
-    io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
+use torrent_interop::libtorrent;
 use torrent_metainfo::{Builder, Metainfo, Version};
 
 const PIECE: usize = 32 * 1024;
-
-/// Reads lines of `mode piece_length path out` and writes the torrent to `out`. v1 entries are sorted by path: libtorrent
-/// takes them in the order of the folder.
-const LIBTORRENT: &str = r#"
-import os, sys, warnings
-import libtorrent as lt
-warnings.simplefilter('ignore')
-T = lt.create_torrent
-for line in sys.stdin:
-    mode, piece, path, out = line.rstrip('\n').split('\t')
-    flags = {'v1': T.v1_only, 'v2': T.v2_only, 'hybrid': 0, 'links': T.symlinks}[mode]
-    files = list(lt.list_files(path, lambda _: True, flags))
-    if mode == 'v1': files.sort(key=lambda f: f.filename)
-    t = T(files, int(piece), flags)
-    lt.set_piece_hashes(t, os.path.dirname(path))
-    with open(out, 'wb') as f: f.write(lt.bencode(t.generate()))
-"#;
-
-/// Reads torrents by name and prints their info hashes.
-const LIBTORRENT_LOAD: &str = r#"
-import sys, warnings
-import libtorrent as lt
-warnings.simplefilter('ignore')
-for path in sys.stdin:
-    h = lt.torrent_info(path.rstrip('\n')).info_hashes()
-    print(h.v1 if h.has_v1() else '-', h.v2 if h.has_v2() else '-')
-"#;
 
 /// A tool, if it is there.
 fn tool(name: &str) -> Option<PathBuf> {
@@ -47,33 +20,6 @@ fn tool(name: &str) -> Option<PathBuf> {
         eprintln!("skipped: {name} is not installed");
     }
     found
-}
-
-/// A Python that has libtorrent, if it is there.
-fn libtorrent() -> Option<PathBuf> {
-    let peers = env::var_os("PEERS_DIR").map(PathBuf::from);
-    let peers = peers.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache/torrent-peers")))?;
-    let python = peers.join("venv/bin/python");
-    let works = Command::new(&python).args(["-c", "import libtorrent"]).stderr(Stdio::null()).status();
-    if works.is_ok_and(|status| status.success()) {
-        Some(python)
-    } else {
-        eprintln!("skipped: libtorrent is not installed");
-        None
-    }
-}
-
-fn python(python: &Path, script: &str, input: &str) -> String {
-    let mut child = Command::new(python)
-        .args(["-c", script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python starts");
-    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("python reads");
-    let output = child.wait_with_output().expect("python ends");
-    assert!(output.status.success(), "{script}\n{input}");
-    String::from_utf8(output.stdout).expect("text")
 }
 
 fn content(length: usize, seed: usize) -> Vec<u8> {
@@ -167,7 +113,6 @@ fn v1_is_the_same_as_transmission() {
 
 #[test]
 fn all_versions_are_the_same_as_libtorrent() {
-    let Some(libtorrent) = libtorrent() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut roots = trees(folder.path());
     make_executable(&folder.path().join("many/3.dat"));
@@ -181,7 +126,7 @@ fn all_versions_are_the_same_as_libtorrent() {
         .enumerate()
         .map(|(number, (root, mode, _))| format!("{mode}\t{PIECE}\t{}\t{}\n", root.display(), out(number).display()))
         .collect();
-    python(&libtorrent, LIBTORRENT, &lines.concat());
+    let Some(()) = libtorrent::make_torrents(&lines.concat()) else { return };
     for (number, (root, mode, version)) in cases.iter().enumerate() {
         let theirs = load(&out(number));
         let made = ours(*version).attributes(true).build(root).unwrap();
@@ -194,7 +139,6 @@ fn all_versions_are_the_same_as_libtorrent() {
 #[cfg(unix)]
 #[test]
 fn symlinks_are_the_same_as_libtorrent() {
-    let Some(libtorrent) = libtorrent() else { return };
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("links");
     fs::create_dir_all(root.join("d")).unwrap();
@@ -204,7 +148,8 @@ fn symlinks_are_the_same_as_libtorrent() {
         std::os::unix::fs::symlink(target, root.join(link)).unwrap();
     }
     let out = folder.path().join("links.torrent");
-    python(&libtorrent, LIBTORRENT, &format!("links\t{PIECE}\t{}\t{}\n", root.display(), out.display()));
+    let line = format!("links\t{PIECE}\t{}\t{}\n", root.display(), out.display());
+    let Some(()) = libtorrent::make_torrents(&line) else { return };
     let made = ours(Version::Hybrid).symlinks(torrent_metainfo::create::Symlinks::Keep).build(&root).unwrap();
     assert_eq!(made.info().as_bytes(), load(&out).info().as_bytes());
 }
@@ -213,7 +158,6 @@ fn symlinks_are_the_same_as_libtorrent() {
 /// tree, and then refuses to load what it made. Ours has the order of the tree, and loads.
 #[test]
 fn hybrids_load_where_byte_order_and_tree_order_differ() {
-    let Some(libtorrent) = libtorrent() else { return };
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("order");
     for name in ["a/x", "a-b/x", "a.txt", "B/3", "empty"] {
@@ -233,7 +177,8 @@ fn hybrids_load_where_byte_order_and_tree_order_differ() {
         expected +=
             &format!("{} {}\n", text(hashes.v1().map(|h| h.to_string())), text(hashes.v2().map(|h| h.to_string())));
     }
-    assert_eq!(python(&libtorrent, LIBTORRENT_LOAD, &paths), expected);
+    let Some(theirs) = libtorrent::info_hashes(&paths) else { return };
+    assert_eq!(theirs, expected);
 }
 
 fn make_executable(path: &Path) {

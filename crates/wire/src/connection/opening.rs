@@ -86,7 +86,7 @@ impl Announced {
         self.opening.close();
         let (byte, bit) = position(piece);
         if byte >= self.pieces.len() {
-            self.reserve(geometry.map_or(byte, |geometry| bitfield_length(geometry)).max(byte.saturating_add(1)));
+            self.reserve(geometry.map_or(byte, bitfield_length).max(byte.saturating_add(1)));
             self.pieces.resize(byte.saturating_add(1), 0);
         }
         if let Some(byte) = self.pieces.get_mut(byte) {
