@@ -58,14 +58,23 @@ impl Tracker {
     pub fn admit(&self, info_hash: &str) {
         let listed = fs::read_to_string(&self.whitelist).unwrap_or_default();
         fs::write(&self.whitelist, format!("{listed}{info_hash}\n")).expect("the whitelist is writable");
+        // Only who comes is told that there is no such torrent; who leaves never is.
+        let announce = |event: &str| {
+            let peer = "peer_id=-XX0000-000000000000&port=9&uploaded=0&downloaded=0&left=1&compact=1";
+            self.request(&format!("/announce?info_hash={}&{peer}&event={event}", escaped(info_hash)))
+        };
+        let mut looks = 0;
         let is_admitted = || {
-            // SIGHUP makes it read the list again, a moment later.
-            self.process.hang_up();
-            let peer = "peer_id=-XX0000-000000000000&port=9&uploaded=0&downloaded=0&left=1&compact=1&event=stopped";
-            let answer = self.request(&format!("/announce?info_hash={}&{peer}", escaped(info_hash)))?;
-            (!answer.contains("failure")).then_some(())
+            // SIGHUP makes it read the list again, a moment later. A second one, still on its way when the first has had its
+            // effect, could spoil that, so it comes only when the first seems lost.
+            if looks % 50 == 0 {
+                self.process.hang_up();
+            }
+            looks += 1;
+            (!announce("started")?.contains("failure")).then_some(())
         };
         until(is_admitted).expect("opentracker does not admit the torrent");
+        let _ = announce("stopped");
     }
 
     /// Makes known a seed at `port` of this address, for clients that cannot be told of a peer.
