@@ -65,19 +65,18 @@ fn handshake_of_both_sides(bencher: Bencher<'_, '_>, methods: Methods) {
 /// The exponentiations alone, by another implementation.
 #[divan::bench]
 fn exponentiations_of_both_sides_with_crypto_bigint(bencher: Bencher<'_, '_>) {
+    const_monty_params!(
+        Prime,
+        U768,
+        "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74\
+         020bbea63b139b22514a08798e3404ddef9519b3cd3a431b302b0a6df25f1437\
+         4fe1356d6d51c245e485b576625e7ec6f44c42e9a63a36210000000000090563",
+        "Residues modulo the prime of MSE."
+    );
     let base = ConstMontyForm::<Prime, { U768::LIMBS }>::new(&U768::MAX.shr(1));
     let exponent = U192::MAX.shr(32);
     bencher.bench(|| [(); 4].map(|()| divan::black_box(base).pow_bounded_exp(&exponent, 160).retrieve()));
 }
-
-const_monty_params!(
-    Prime,
-    U768,
-    "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74\
-     020bbea63b139b22514a08798e3404ddef9519b3cd3a431b302b0a6df25f1437\
-     4fe1356d6d51c245e485b576625e7ec6f44c42e9a63a36210000000000090563",
-    "Residues modulo the prime of MSE."
-);
 
 /// What a responder does to find the torrent, beside the hash that it needs anyway.
 #[divan::bench(args = [1, 100, 10_000, 1_000_000])]
