@@ -135,6 +135,15 @@ fn hostile_names_are_changed_and_told() {
 }
 
 #[test]
+fn names_in_old_encodings_are_read() {
+    let folder = Folder::new();
+    let gbk = b"d8:encoding3:GBK4:infod6:lengthi5e4:name8:\xd6\xd0\xce\xc4.txt12:piece lengthi16384e6:pieces20:01234567890123456789ee";
+    folder.write("old.torrent", gbk);
+    assert_eq!(folder.run(&["show", "--json", "old.torrent"]).json()["name"], "中文.txt");
+    assert!(folder.run(&["files", "old.torrent"]).text().ends_with("中文.txt\n"));
+}
+
+#[test]
 fn damaged_torrents_give_one_line_with_file_and_fault() {
     let folder = Folder::new();
     let whole = iso();
