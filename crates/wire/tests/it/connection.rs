@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
 use torrent_types::{Bitfield, Geometry, InfoHash, MAX_PIECES, PeerId, PieceIndex};
 use torrent_wire::{
     ApiMisuse, Config, Connection, Event, ExtendedHandshake, ExtensionId, Extensions, Handshake, Message, PeerFault,
     RawBlock, Reserved, Severity,
 };
+
+use crate::strategies::message;
 
 const ALL: [Reserved; 3] = [Reserved::FAST, Reserved::EXTENSION_PROTOCOL, Reserved::DHT];
 
@@ -87,9 +90,26 @@ fn a_bitfield_may_follow_messages_that_say_nothing_about_pieces() {
 #[test]
 fn a_fault_leaves_no_trace() {
     let (mut connection, now) = connection(&ALL);
-    connection.set_geometry(geometry()).unwrap();
-    assert!(connection.handle(now, &Message::Bitfield(&[0xff])).is_err());
-    assert_eq!(connection.handle(now, &Message::Bitfield(&[0xf0])), Ok(Event::Bitfield(&[0xf0])));
+    assert_eq!(connection.handle(now, &Message::HaveAll), Ok(Event::HaveAll));
+    let fault = connection.handle(now, &Message::Have(9)).unwrap_err();
+    assert_eq!((fault, fault.severity()), (PeerFault::HaveAfterHaveAll { piece: 9 }, Severity::Minor));
+    assert_eq!(connection.set_geometry(geometry()), Ok(()), "piece 9, which there is not, is forgotten");
+}
+
+proptest! {
+    #[test]
+    fn no_fault_leaves_a_trace(messages in proptest::collection::vec(message(), 1..40), known_after in 0usize..40, fast in any::<bool>()) {
+        let (mut connection, now) = connection(if fast { &ALL } else { &[] });
+        for (n, owned) in messages.iter().enumerate() {
+            if n == known_after && connection.set_geometry(geometry()).is_err() {
+                break;
+            }
+            let before = format!("{connection:?}");
+            if connection.handle(now, &owned.message()).is_err() {
+                prop_assert_eq!(format!("{:?}", connection), before, "{:?}", owned.message());
+            }
+        }
+    }
 }
 
 #[test]
