@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use torrent_types::{Bitfield, Geometry, InfoHash, MAX_PIECES, PeerId, PieceIndex};
 use torrent_wire::{
-    ApiMisuse, Config, Connection, Event, ExtendedHandshake, ExtensionId, Extensions, Handshake, Message, PeerFault,
-    RawBlock, Reserved, Severity,
+    ApiMisuse, Config, Connection, Event, ExtendedHandshake, ExtensionId, Extensions, Handshake, MAX_FRAME, Message,
+    PeerFault, RawBlock, Reserved, Severity,
 };
 
 use crate::strategies::message;
@@ -116,6 +116,19 @@ proptest! {
 fn bep54_a_piece_that_is_lost_may_be_had_again() {
     let lost = Message::Extended { id: ExtensionId::DONT_HAVE.get(), payload: &[0, 0, 0, 1] };
     assert_eq!(run(&[Message::HaveAll, lost, Message::Have(1)]), Ok(()));
+    // Between two of ours, by the number that the receiver gave it.
+    let ((mut here, now), (mut there, _), mut out) = (connection(&ALL), connection(&ALL), Vec::new());
+    assert_eq!(
+        here.send_extension(now, ExtensionId::DONT_HAVE, &[0; 4], &mut out),
+        Err(ApiMisuse::ExtensionNotOffered)
+    );
+    there.send_extended_handshake(now, &ExtendedHandshake::default(), &mut out).unwrap();
+    let (hello, _) = Message::decode(&out, MAX_FRAME).unwrap().unwrap();
+    here.handle(now, &hello).unwrap();
+    out.clear();
+    here.send_extension(now, ExtensionId::DONT_HAVE, &9_u32.to_be_bytes(), &mut out).unwrap();
+    let (lost, _) = Message::decode(&out, MAX_FRAME).unwrap().unwrap();
+    assert_eq!(there.handle(now, &lost), Ok(Event::DontHave(PieceIndex::new(9))));
     let nowhere = Message::Extended { id: ExtensionId::DONT_HAVE.get(), payload: &[0, 0, 0, 9] };
     assert_eq!(run(&[nowhere]), Err(PeerFault::NoSuchPiece { piece: 9 }));
 }

@@ -249,3 +249,53 @@ proptest! {
         }
     }
 }
+
+#[cfg(feature = "mse")]
+mod encrypted {
+    use torrent_wire::mse::{Ciphers, Initiator, Methods, Progress, Responder};
+
+    use super::*;
+
+    fn ciphers() -> [Ciphers; 2] {
+        let torrent = InfoHash::new([7; 20]);
+        let mut initiator = Initiator::new(torrent, Methods::Rc4, &[1; 32], &[]).unwrap();
+        let mut responder = Responder::new(Methods::Rc4, &[2; 32]);
+        let (mut there, mut here) = (Vec::new(), Vec::new());
+        initiator.poll_transmit(&mut there);
+        assert!(matches!(responder.handle_bytes(&there, |_| Some(torrent)), Ok(Progress::NeedMore)));
+        responder.poll_transmit(&mut here);
+        assert!(matches!(initiator.handle_bytes(&here), Ok(Progress::NeedMore)));
+        (there, here) = (Vec::new(), Vec::new());
+        initiator.poll_transmit(&mut there);
+        let Ok(Progress::Done(answered)) = responder.handle_bytes(&there, |_| Some(torrent)) else { panic!() };
+        responder.poll_transmit(&mut here);
+        let Ok(Progress::Done(dialled)) = initiator.handle_bytes(&here) else { panic!() };
+        [dialled.ciphers, answered.ciphers]
+    }
+
+    proptest! {
+        #[test]
+        fn rc4_is_taken_off_in_the_receive_buffer(messages in proptest::collection::vec(message(), 1..30), portions in proptest::collection::vec(1usize..900, 1..20)) {
+            let [mut ours, mut theirs] = ciphers();
+            let mut bytes = Vec::new();
+            messages.iter().map(Owned::message).for_each(|message| message.encode(&mut bytes));
+            theirs.encrypt(&mut bytes);
+            let mut buffer = ReceiveBuffer::new(ReceiveBuffer::DEFAULT_MAX_CAPACITY);
+            let (mut rest, mut portions, mut heard) = (&bytes[..], portions.iter().cycle(), Vec::new());
+            while !rest.is_empty() {
+                let space = buffer.space();
+                let length = space.len().min(rest.len()).min(*portions.next().unwrap());
+                let (part, behind) = rest.split_at(length);
+                space[..length].copy_from_slice(part);
+                ours.decrypt(buffer.commit(length));
+                rest = behind;
+                let mut decoded = Messages::new(buffer.filled(), MAX_FRAME);
+                heard.extend(decoded.by_ref().map(|message| format!("{:?}", message.unwrap())));
+                let consumed = decoded.consumed();
+                buffer.consume(consumed);
+            }
+            let said: Vec<_> = messages.iter().map(|owned| format!("{:?}", owned.message())).collect();
+            prop_assert_eq!(heard, said);
+        }
+    }
+}
