@@ -6,6 +6,7 @@ mod bencode;
 mod create;
 mod download;
 mod edit;
+mod encryption;
 mod read;
 mod streams;
 mod terminal;

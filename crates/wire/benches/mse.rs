@@ -1,5 +1,6 @@
 //! What obfuscation costs: RC4 per block beside other implementations, a whole handshake, and finding the torrent.
-//! `cargo bench -p torrent-wire --bench mse`; compare with `openssl speed -provider legacy -bytes 16384 -evp rc4`.
+//! `cargo bench -p torrent-wire --bench mse`; compare with
+//! `openssl speed -provider legacy -provider default -bytes 16384 -evp rc4`.
 
 use crypto_bigint::{U192, U768, const_monty_params, modular::ConstMontyForm};
 use divan::{Bencher, counter::BytesCount};

@@ -71,6 +71,13 @@ mod tests {
         assert_eq!(set("80.4.4.200", 1313, 9), [1059, 431, 808, 1217, 287, 376, 1188, 353, 508]);
     }
 
+    /// The BEP has no vector for IPv6. This one is by Python's `hashlib`: SHA-1 of the 16 bytes and the info hash, and on.
+    #[test]
+    fn ipv6_addresses_count_whole() {
+        let expected = [1161, 940, 1118, 646, 978, 1086, 899, 957, 775, 1126];
+        assert_eq!(set("2001:db8::1", 1313, 10), expected);
+    }
+
     #[test]
     fn neighbours_share_a_set_and_strangers_do_not() {
         assert_eq!(set("80.4.4.1", 1313, 9), set("80.4.4.200", 1313, 9));

@@ -138,11 +138,4 @@ impl fmt::Display for PeerFault {
     }
 }
 
-impl error::Error for PeerFault {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::Decode(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl error::Error for PeerFault {}

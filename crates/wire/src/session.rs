@@ -10,6 +10,9 @@ use crate::{
     Reserved,
 };
 
+/// What an empty outbox may keep in bytes; more is given back after a burst.
+const IDLE_CAPACITY: usize = 64 * 1024;
+
 /// One connection, from its first byte to its last.
 ///
 /// After any call that hands it bytes or time, call [`poll_event`](Self::poll_event) until there is none, then write
@@ -17,7 +20,7 @@ use crate::{
 ///
 /// A peer can make it hold no more than [`ReceiveBuffer::DEFAULT_MAX_CAPACITY`] bytes and one bit per piece that it has
 /// announced; the rest of its size is fixed.
-/// What waits to be sent is only what the application has said.
+/// What waits to be sent is only what the application has said, and at most as much again that has been sent.
 ///
 /// ```
 /// # use std::time::Instant;
@@ -195,10 +198,13 @@ impl Session {
 
     /// The first `length` bytes of what is to be sent have been.
     pub fn transmitted(&mut self, length: usize) {
-        self.transmitted = self.transmitted.saturating_add(length);
-        if self.transmitted >= self.out.len() {
-            self.out.clear();
-            self.transmitted = 0;
+        self.transmitted = self.transmitted.saturating_add(length).min(self.out.len());
+        // A peer that reads slowly may never let it become empty. Moving the lesser half costs no more than sending it did.
+        if self.transmitted >= self.out.len() / 2 {
+            self.out.drain(..mem::take(&mut self.transmitted));
+        }
+        if self.out.is_empty() && self.out.capacity() > IDLE_CAPACITY {
+            self.out = Vec::new();
         }
     }
 

@@ -109,13 +109,15 @@ impl<'a> Iterator for Messages<'a> {
     /// `None` when no complete message is left. After an error it says the same error again.
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let (message, taken) = match Message::decode(self.buffer, self.max_frame).transpose()? {
-            Ok(decoded) => decoded,
-            Err(error) => return Some(Err(error)),
-        };
-        self.buffer = self.buffer.get(taken..).unwrap_or_default();
-        self.consumed = self.consumed.saturating_add(taken);
-        Some(Ok(message))
+        match Message::decode(self.buffer, self.max_frame) {
+            Ok(Some((message, taken))) => {
+                self.buffer = self.buffer.get(taken..).unwrap_or_default();
+                self.consumed = self.consumed.saturating_add(taken);
+                Some(Ok(message))
+            }
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 

@@ -79,10 +79,11 @@ impl Announced {
     }
 
     pub(super) fn have(&mut self, piece: u32, geometry: Option<&Geometry>) -> Result<PieceIndex, PeerFault> {
-        let index = self.name(piece, geometry)?;
+        let index = exists(piece, geometry)?;
         if self.all {
             return Err(PeerFault::HaveAfterHaveAll { piece });
         }
+        self.note(piece);
         self.opening.close();
         let (byte, bit) = position(piece);
         if byte >= self.pieces.len() {
@@ -108,12 +109,13 @@ impl Announced {
 
     /// A piece number of any message.
     pub(super) fn name(&mut self, piece: u32, geometry: Option<&Geometry>) -> Result<PieceIndex, PeerFault> {
-        let count = geometry.map_or(MAX_PIECES, Geometry::piece_count);
-        if piece >= count {
-            return Err(PeerFault::NoSuchPiece { piece });
-        }
+        let index = exists(piece, geometry)?;
+        self.note(piece);
+        Ok(index)
+    }
+
+    fn note(&mut self, piece: u32) {
         self.highest = self.highest.max(Some(piece));
-        Ok(PieceIndex::new(piece))
     }
 
     /// The peer has begun to trade blocks.
@@ -141,6 +143,11 @@ impl Announced {
             Opening::Closed => Err(PeerFault::BitfieldLate),
         }
     }
+}
+
+fn exists(piece: u32, geometry: Option<&Geometry>) -> Result<PieceIndex, PeerFault> {
+    let count = geometry.map_or(MAX_PIECES, Geometry::piece_count);
+    if piece < count { Ok(PieceIndex::new(piece)) } else { Err(PeerFault::NoSuchPiece { piece }) }
 }
 
 fn check(geometry: &Geometry, bitfield: Option<usize>, highest: Option<u32>) -> Result<(), PeerFault> {

@@ -44,8 +44,9 @@ impl fmt::Display for StreamError {
 impl error::Error for StreamError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Io(error) => Some(error),
-            Self::Peer(fault) => Some(fault),
+            // What is shown is theirs already.
+            Self::Io(error) => error.source(),
+            Self::Peer(fault) => fault.source(),
             Self::Closed | Self::UnknownTorrent => None,
         }
     }

@@ -138,9 +138,11 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             .map_err(|_| FetchError::NoMetadata)?;
         }
         match peer.next().await {
-            Ok(Event::ExtendedHandshake(handshake)) => {
-                let id = handshake.extension_id("ut_metadata").filter(|id| *id != 0);
-                let (Some(_), Some(size)) = (id, handshake.metadata_size) else { return Err(FetchError::NoMetadata) };
+            // A later handshake says only what has changed: what counts is what all of them say together.
+            Ok(Event::ExtendedHandshake(_)) => {
+                let connection = peer.connection();
+                let takes = connection.peer_takes(ExtensionId::METADATA);
+                let size = connection.remote().metadata_size.filter(|_| takes).ok_or(FetchError::NoMetadata)?;
                 fetch.offer((), size).map_err(FetchError::Metadata)?;
             }
             Ok(Event::Metadata(MetadataMessage::Data { piece, total_size, data })) => {

@@ -17,7 +17,7 @@ impl ExtensionId {
     pub const METADATA: Self = Self(1);
     /// `ut_pex`, BEP 11.
     pub const PEX: Self = Self(2);
-    /// `lt_donthave`, BEP 54.
+    /// `lt_donthave`, BEP 54. Its payload is the number of the piece, 4 bytes, big-endian.
     pub const DONT_HAVE: Self = Self(3);
     /// `ut_holepunch`, BEP 55.
     pub const HOLEPUNCH: Self = Self(4);

@@ -1,5 +1,8 @@
 //! The Diffie-Hellman exchange. Spec: MSE § "Diffie Hellman Parameters": 768-bit safe prime, generator 2, 160-bit exponent.
 //! In: random bytes, and the peer's key. Out: our key, and the secret. Never: arithmetic (see `modular`).
+//!
+//! The exponent is new for each handshake, is never shown, and goes with the handshake; it is not wiped from memory, nor is
+//! the arithmetic constant in time. MSE is obfuscation: whoever knows the info hash can sit in the middle anyway.
 
 use super::{
     Error, HASH_LENGTH,

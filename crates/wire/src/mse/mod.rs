@@ -1,6 +1,7 @@
 //! Message Stream Encryption (MSE/PE): a handshake that hides BitTorrent from traffic shapers, and the ciphers it ends with.
 //! Spec: "Message Stream Encryption" on the Azureus/Vuze wiki; there is no BEP. It is obfuscation: RC4 and a 768-bit
-//! exchange without authentication. Whoever knows the info hash can sit in the middle.
+//! exchange without authentication. Whoever knows the info hash can sit in the middle. It keeps no secrets, and nothing here
+//! is hardened as if it did: no constant time, no wiping of keys.
 //!
 //! In: the bytes of one stream in chunks of any size, and a seed. Out: bytes to send, then [`Ciphers`] for the payload.
 //! Never: sockets, clocks, randomness of its own, payload buffers. The adaptor for tokio is the module `tokio`.

@@ -1,6 +1,7 @@
 //! Powers modulo P, the prime of MSE. Spec: MSE § "Diffie Hellman Parameters". In and out: numbers of 768 bits, big-endian.
 //! Montgomery's multiplication over twelve words, and windows of four bits; each power is the same sequence of products,
-//! whatever the exponent. Never: which keys are good ones (see `dh`).
+//! whatever the exponent. Where in the table it reads, and whether a product is reduced, depends on it all the same: nothing
+//! here withstands whoever measures time or caches. Never: which keys are good ones (see `dh`).
 
 /// A number on the wire.
 pub(super) type Number = [u8; 96];
@@ -8,7 +9,7 @@ pub(super) type Number = [u8; 96];
 /// P, a safe prime: no subgroups but those of 1 and P − 1 are small.
 pub(super) const PRIME: Number = bytes(&P);
 
-/// `base` to the power of `exponent`, modulo P.
+/// `base` to the power of `exponent`, modulo P; `base` may be P or more.
 pub(super) fn power(base: &Number, exponent: &[u8]) -> Number {
     let base = multiply(&words(base), &R_SQUARED);
     let mut powers = [R; 16];
@@ -193,6 +194,61 @@ mod tests {
         // P lies between 2^767 and 2^768, so 2^768 leaves 2^768 − P.
         assert_eq!(power(&two, &[3, 0]), number(&U768::ZERO.wrapping_sub(&U768::from_be_hex(PRIME_HEX))));
         assert_eq!(power(&two, &[]), number(&U768::ONE));
+    }
+
+    /// By Python: `'%0192x' % pow(base, exponent, P)`.
+    #[test]
+    fn powers_are_those_that_python_says() {
+        let prime = U768::from_be_hex(PRIME_HEX);
+        for (base, exponent, expected) in [
+            (
+                U768::from_u8(2),
+                "8000000000000000000000000000000000000001",
+                "39d9ec44281d2e5ee3e81f11bc600293e32e6fe21bf4a8d82a918cd92429f339\
+                 cfc86a83d144360f60944f1081c632e73f1b4e1916fa98ad18ddf39d1279b70b\
+                 bdded9d119c93710877253c1ff2a61970eca4db07216d6d140b8c3182f76e172",
+            ),
+            (
+                prime.wrapping_sub(&U768::from_u8(2)),
+                "c0ffee0123456789abcdef0123456789abcdef42",
+                "143b92a7ec9966d7a79105603864e471f112a33eab0226ac0648169484ea2aea\
+                 2e451ee974266211a71af5f93d498ffd31edddf4a6c3d496139de543b4ca0796\
+                 a7b755e050739c9d5aacfc992feaed8962c2d52fef18188992dab37fa11b502a",
+            ),
+            (
+                prime.wrapping_add(&U768::from_u8(5)),
+                "ffffffffffffffffffffffffffffffffffffffff",
+                "bea548c429e1d677bdee99a854c72cb3b343a5da98185069afc28e5fc14c7467\
+                 9313d140527c0cc3a14bf5f96cc28aae8e3bd5596ea6207431072aa9eddfc7b0\
+                 bb97c07ed46fd7241bbd7351ad31ee98d586c5d8fb75ab98e8f9492fba934882",
+            ),
+            (
+                U768::MAX,
+                "ffffffffffffffffffffffffffffffffffffffff",
+                "94ac2e467a831931b23abe2f13dbb8055ffa1f513758f457546d275e90caeae4\
+                 cf07358ea7dcfe3efe3a504627aad77aa09860721335890554e33fbf530395fb\
+                 54ad738679b467f4b10f26ecc006cf182bbc2692f2cc6395bcf2617cf079cac9",
+            ),
+        ] {
+            let exponent = U192::from_be_hex(&format!("{exponent:0>48}")).to_be_bytes();
+            assert_eq!(power(&number(&base), &exponent.as_ref()[4..]), number(&U768::from_be_hex(expected)));
+        }
+    }
+
+    #[test]
+    fn zero_one_and_minus_one_keep_to_themselves_whatever_they_are_written_as() {
+        let prime = U768::from_be_hex(PRIME_HEX);
+        let [zero, one, minus_one] = [U768::ZERO, U768::ONE, prime.wrapping_sub(&U768::ONE)];
+        for (base, odd, even) in [
+            (zero, zero, zero),
+            (prime, zero, zero),
+            (one, one, one),
+            (prime.wrapping_add(&one), one, one),
+            (minus_one, minus_one, one),
+        ] {
+            assert_eq!(power(&number(&base), &[0x80, 0, 1]), number(&odd), "{base}");
+            assert_eq!(power(&number(&base), &[0x80, 0, 2]), number(&even), "{base}");
+        }
     }
 
     #[test]

@@ -196,7 +196,10 @@ fn an_initial_payload_has_a_limit() {
 
 #[test]
 fn degenerate_keys_end_the_handshake_of_either_role() {
-    for key in [[0; 96], [0xff; 96]] {
+    let small = |n: u8| [[0; 95].as_slice(), &[n]].concat().try_into().unwrap();
+    // The last byte of P is 0x63.
+    let near_prime = |n: u8| [&modular::PRIME[..95], &[n]].concat().try_into().unwrap();
+    for key in [small(0), small(1), near_prime(0x62), near_prime(0x63), near_prime(0x64), [0xff; 96]] {
         let mut initiator = Initiator::new(TORRENT, Methods::Rc4, &[1; 32], HELLO).unwrap();
         assert_eq!(initiator.handle_bytes(&key).unwrap_err(), Error::DegenerateKey);
         let mut responder = Responder::new(Methods::Rc4, &[1; 32]);

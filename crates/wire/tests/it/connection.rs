@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
 use torrent_types::{Bitfield, Geometry, InfoHash, MAX_PIECES, PeerId, PieceIndex};
 use torrent_wire::{
-    ApiMisuse, Config, Connection, Event, ExtendedHandshake, ExtensionId, Extensions, Handshake, Message, PeerFault,
-    RawBlock, Reserved, Severity,
+    ApiMisuse, Config, Connection, Event, ExtendedHandshake, ExtensionId, Extensions, Handshake, MAX_FRAME, Message,
+    PeerFault, RawBlock, Reserved, Severity,
 };
+
+use crate::strategies::message;
 
 const ALL: [Reserved; 3] = [Reserved::FAST, Reserved::EXTENSION_PROTOCOL, Reserved::DHT];
 
@@ -87,15 +90,45 @@ fn a_bitfield_may_follow_messages_that_say_nothing_about_pieces() {
 #[test]
 fn a_fault_leaves_no_trace() {
     let (mut connection, now) = connection(&ALL);
-    connection.set_geometry(geometry()).unwrap();
-    assert!(connection.handle(now, &Message::Bitfield(&[0xff])).is_err());
-    assert_eq!(connection.handle(now, &Message::Bitfield(&[0xf0])), Ok(Event::Bitfield(&[0xf0])));
+    assert_eq!(connection.handle(now, &Message::HaveAll), Ok(Event::HaveAll));
+    let fault = connection.handle(now, &Message::Have(9)).unwrap_err();
+    assert_eq!((fault, fault.severity()), (PeerFault::HaveAfterHaveAll { piece: 9 }, Severity::Minor));
+    assert_eq!(connection.set_geometry(geometry()), Ok(()), "piece 9, which there is not, is forgotten");
+}
+
+proptest! {
+    #[test]
+    fn no_fault_leaves_a_trace(messages in proptest::collection::vec(message(), 1..40), known_after in 0usize..40, fast in any::<bool>()) {
+        let (mut connection, now) = connection(if fast { &ALL } else { &[] });
+        for (n, owned) in messages.iter().enumerate() {
+            if n == known_after && connection.set_geometry(geometry()).is_err() {
+                break;
+            }
+            let before = format!("{connection:?}");
+            if connection.handle(now, &owned.message()).is_err() {
+                prop_assert_eq!(format!("{:?}", connection), before, "{:?}", owned.message());
+            }
+        }
+    }
 }
 
 #[test]
 fn bep54_a_piece_that_is_lost_may_be_had_again() {
     let lost = Message::Extended { id: ExtensionId::DONT_HAVE.get(), payload: &[0, 0, 0, 1] };
     assert_eq!(run(&[Message::HaveAll, lost, Message::Have(1)]), Ok(()));
+    // Between two of ours, by the number that the receiver gave it.
+    let ((mut here, now), (mut there, _), mut out) = (connection(&ALL), connection(&ALL), Vec::new());
+    assert_eq!(
+        here.send_extension(now, ExtensionId::DONT_HAVE, &[0; 4], &mut out),
+        Err(ApiMisuse::ExtensionNotOffered)
+    );
+    there.send_extended_handshake(now, &ExtendedHandshake::default(), &mut out).unwrap();
+    let (hello, _) = Message::decode(&out, MAX_FRAME).unwrap().unwrap();
+    here.handle(now, &hello).unwrap();
+    out.clear();
+    here.send_extension(now, ExtensionId::DONT_HAVE, &9_u32.to_be_bytes(), &mut out).unwrap();
+    let (lost, _) = Message::decode(&out, MAX_FRAME).unwrap().unwrap();
+    assert_eq!(there.handle(now, &lost), Ok(Event::DontHave(PieceIndex::new(9))));
     let nowhere = Message::Extended { id: ExtensionId::DONT_HAVE.get(), payload: &[0, 0, 0, 9] };
     assert_eq!(run(&[nowhere]), Err(PeerFault::NoSuchPiece { piece: 9 }));
 }

@@ -10,8 +10,8 @@ use tokio::{
 };
 use torrent_types::{Geometry, InfoHash, InfoHashV2, PeerId};
 use torrent_wire::{
-    Config, Event, ExtendedHandshake, ExtensionId, FetchError, FetchOptions, Handshake, Message, MetadataMessage,
-    PeerStream, RawBlock, Reserved, StreamError, fetch_metadata, fetch_metadata_over,
+    Config, Event, ExtendedHandshake, ExtensionId, FetchError, FetchOptions, Handshake, Message, MetadataFault,
+    MetadataMessage, PeerStream, RawBlock, Reserved, StreamError, fetch_metadata, fetch_metadata_over,
     mse::{self, Methods, Opening, Policy, Responder, SkeyIndex},
 };
 
@@ -25,6 +25,22 @@ fn info_hash() -> InfoHash {
 
 fn ours(reserved: Reserved) -> Handshake {
     Handshake { reserved, info_hash: info_hash(), peer_id: PeerId::new([2; 20]) }
+}
+
+/// Answers with `reserved`; the extended handshakes are these.
+async fn serve_handshakes<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    reserved: Reserved,
+    sizes: &[Option<u32>],
+) -> PeerStream<S> {
+    let mut peer = PeerStream::respond(stream, Config::default(), |_, _| Some(ours(reserved))).await.unwrap();
+    for size in sizes {
+        let mut hello = ExtendedHandshake::default();
+        hello.metadata_size = *size;
+        peer.with_connection(|connection, now, out| connection.send_extended_handshake(now, &hello, out)).unwrap();
+    }
+    peer.flush().await.unwrap();
+    peer
 }
 
 /// Serves `metadata`, which perhaps is not what its hash says, until the peer leaves.
@@ -67,6 +83,53 @@ async fn metadata_is_fetched_and_its_hash_checked() {
     let lie = vec![7; 100_000];
     assert!(matches!(fetch_over_pipe(Some(lie), info_hash()).await, Err(FetchError::WrongHash)));
     assert!(matches!(fetch_over_pipe(None, info_hash()).await, Err(FetchError::Rejected)));
+}
+
+#[tokio::test]
+async fn a_peer_without_metadata_is_left_at_once() {
+    let extended = Reserved::EXTENSION_PROTOCOL;
+    for (reserved, sizes) in [(Reserved::FAST, &[][..]), (extended, &[None]), (extended | Reserved::FAST, &[None])] {
+        let (here, there) = duplex(1000);
+        let options = FetchOptions::default();
+        let (fetched, _there) =
+            tokio::join!(fetch_metadata_over(here, info_hash(), &options), serve_handshakes(there, reserved, sizes));
+        assert!(matches!(fetched, Err(FetchError::NoMetadata)), "{reserved:?} {fetched:?}");
+    }
+}
+
+#[tokio::test]
+async fn metadata_that_is_larger_than_allowed_is_not_asked_for() {
+    let (here, there) = duplex(1000);
+    let options = FetchOptions::default().max_size(99_999);
+    let served = async {
+        let mut peer = serve_handshakes(there, Reserved::EXTENSION_PROTOCOL, &[Some(100_000)]).await;
+        while let Ok(event) = peer.next().await {
+            assert!(!matches!(event, Event::Metadata(_)), "{event:?}");
+        }
+    };
+    let (fetched, ()) = tokio::join!(fetch_metadata_over(here, info_hash(), &options), served);
+    assert!(matches!(fetched, Err(FetchError::Metadata(MetadataFault::ImpossibleSize))), "{fetched:?}");
+}
+
+#[tokio::test]
+async fn bep10_a_second_handshake_that_does_not_repeat_the_size_changes_nothing() {
+    let (here, there) = duplex(1000);
+    let options = FetchOptions::default();
+    let served = async {
+        let extended = Reserved::EXTENSION_PROTOCOL;
+        let mut peer = serve_handshakes(there, extended, &[Some(100_000), None, None]).await;
+        let whole = metadata();
+        loop {
+            let Ok(event) = peer.next().await else { return };
+            if let Event::Metadata(MetadataMessage::Request { piece }) = event {
+                let answer = MetadataMessage::answer(Some(&whole), piece).encode();
+                let id = ExtensionId::METADATA;
+                peer.with_connection(|connection, now, out| connection.send_extension(now, id, &answer, out)).unwrap();
+            }
+        }
+    };
+    let (fetched, ()) = tokio::join!(fetch_metadata_over(here, info_hash(), &options), served);
+    assert_eq!(fetched.unwrap(), metadata());
 }
 
 #[tokio::test]

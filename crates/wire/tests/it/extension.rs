@@ -1,6 +1,10 @@
 //! Payloads of the extensions.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use torrent_wire::{
@@ -11,8 +15,9 @@ use torrent_wire::{
 #[test]
 fn bep10_handshakes_of_the_wild_are_read() {
     // libtorrent, Transmission, and one whose fields are all of the wrong kind.
-    let libtorrent = b"d12:complete_agoi1e1:md11:lt_donthavei7e10:share_modei8e11:upload_onlyi3e12:ut_holepunchi4e11:ut_metadatai2e6:ut_pexi1ee13:metadata_sizei31235e4:reqqi2000e11:upload_onlyi1e1:v17:libtorrent/2.0.116:yourip4:\x7f\0\0\x01e";
+    let libtorrent = b"d12:complete_agoi1e4:ipv44:\x0a\x4d\0\x031:md11:lt_donthavei7e10:share_modei8e11:upload_onlyi3e12:ut_holepunchi4e11:ut_metadatai2e6:ut_pexi1ee13:metadata_sizei31235e4:reqqi2000e11:upload_onlyi1e1:v17:libtorrent/2.0.116:yourip4:\x7f\0\0\x01e";
     let handshake = ExtendedHandshake::decode(libtorrent).unwrap();
+    assert_eq!((handshake.complete_ago, handshake.ipv4), (Some(1), Some("10.77.0.3".parse().unwrap())));
     assert_eq!(handshake.metadata_size, Some(31235));
     assert_eq!(handshake.reqq, Some(2000));
     assert_eq!(handshake.upload_only, Some(true));
@@ -156,8 +161,9 @@ proptest! {
     }
 
     #[test]
-    fn handshakes_round_trip(numbers in any::<[Option<u32>; 3]>(), port in proptest::option::of(1u16..), flags in any::<[Option<bool>; 2]>(), ip in proptest::option::of(address())) {
+    fn handshakes_round_trip(numbers in any::<[Option<u32>; 3]>(), port in proptest::option::of(1u16..), flags in any::<[Option<bool>; 2]>(), ip in proptest::option::of(address()), v4 in any::<Option<[u8; 4]>>(), v6 in any::<Option<[u8; 16]>>()) {
         let mut handshake = ExtendedHandshake::default();
+        (handshake.ipv4, handshake.ipv6) = (v4.map(Ipv4Addr::from), v6.map(Ipv6Addr::from));
         [handshake.complete_ago, handshake.reqq, handshake.metadata_size] = numbers;
         handshake.metadata_size = handshake.metadata_size.filter(|size| *size != 0);
         handshake.reqq = handshake.reqq.filter(|requests| *requests != 0);
@@ -169,7 +175,11 @@ proptest! {
         let decoded = ExtendedHandshake::decode(&payload).unwrap();
         prop_assert_eq!(decoded.extension_id("ut_pex"), Some(2));
         prop_assert_eq!(decoded.encode([("a", 1), ("ut_pex", 2)]), payload.clone());
-        prop_assert_eq!((decoded.reqq, decoded.your_ip, &decoded.client), (handshake.reqq, handshake.your_ip, &handshake.client));
+        let fields = |h: &ExtendedHandshake<'_>| (
+            (h.complete_ago, h.prefers_encryption, h.ipv4, h.ipv6, h.listen_port),
+            (h.metadata_size, h.reqq, h.upload_only, h.your_ip, h.client.clone().map(String::from)),
+        );
+        prop_assert_eq!(fields(&decoded), fields(&handshake));
     }
 
     #[test]

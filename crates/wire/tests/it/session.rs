@@ -1,12 +1,12 @@
 //! A connection as a whole: handshakes, chunking, memory.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use torrent_types::{Bitfield, Geometry, InfoHash, MAX_PIECES, PeerId, PieceIndex};
 use torrent_wire::{
-    Config, Event, Handshake, HandshakeEvent, Handshaking, MAX_FRAME, Message, PeerFault, ReceiveBuffer, Reserved,
-    Session, SessionEvent, Severity,
+    Config, Event, Handshake, HandshakeEvent, Handshaking, MAX_FRAME, Message, Messages, PIECE_HEADER_LENGTH,
+    PeerFault, ReceiveBuffer, Reserved, Session, SessionEvent, Severity,
 };
 
 use crate::strategies::{Owned, message};
@@ -14,6 +14,15 @@ use crate::strategies::{Owned, message};
 fn handshake(peer: u8) -> Handshake {
     let reserved = Reserved::FAST | Reserved::EXTENSION_PROTOCOL;
     Handshake { reserved, info_hash: InfoHash::new([7; 20]), peer_id: PeerId::new([peer; 20]) }
+}
+
+/// A session whose handshakes are done and sent.
+fn connected(now: Instant) -> Session {
+    let mut session = Session::initiator(now, handshake(1), Config::default());
+    session.transmitted(Handshake::LENGTH);
+    session.handle_bytes(now, &handshake(2).encode());
+    assert_eq!(session.poll_event(now), Ok(Some(SessionEvent::Connected(handshake(2)))));
+    session
 }
 
 /// Everything a session says about `bytes` when they come in these portions; ends at the first fatal fault.
@@ -156,6 +165,44 @@ fn bitfields_of_any_size_go_through_a_session_both_ways() {
 }
 
 #[test]
+fn a_peer_that_never_reads_all_there_is_does_not_make_the_outbox_grow() {
+    let now = crate::now();
+    let mut session = connected(now);
+    let block = Message::Piece { piece: 0, begin: 0, data: &[7; 16384] };
+    let mut sent = 0;
+    for _ in 0..1000 {
+        let (connection, out) = session.open().unwrap();
+        connection.send(now, &block, out).unwrap();
+        assert!(out.capacity() <= 8 * block.encoded_len(), "{} bytes", out.capacity());
+        // All but a remainder.
+        let length = session.poll_transmit().len().saturating_sub(1000);
+        sent += length;
+        session.transmitted(length);
+        assert!(!session.poll_transmit().is_empty());
+    }
+    let rest = session.poll_transmit().len();
+    assert_eq!(sent + rest, 1000 * block.encoded_len(), "every byte once");
+    session.transmitted(rest);
+    assert_eq!(session.poll_transmit(), b"");
+}
+
+#[test]
+fn payloads_are_handed_out_where_they_were_received() {
+    let now = crate::now();
+    let mut session = connected(now);
+    let (connection, _) = session.open().unwrap();
+    connection.set_geometry(Geometry::new(1 << 20, 1 << 18).unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    Message::Piece { piece: 2, begin: 0, data: &[7; 16384] }.encode(&mut bytes);
+    let mut buffer = ReceiveBuffer::new(ReceiveBuffer::DEFAULT_MAX_CAPACITY);
+    buffer.extend(&bytes);
+    let message = Messages::new(buffer.filled(), MAX_FRAME).next().unwrap().unwrap();
+    let Ok(Event::Piece { data, .. }) = connection.handle(now, &message) else { panic!("{message:?}") };
+    assert_eq!(data, [7; 16384]);
+    assert_eq!(data.as_ptr_range(), buffer.filled()[PIECE_HEADER_LENGTH..].as_ptr_range());
+}
+
+#[test]
 fn an_incomplete_message_is_moved_once_at_most() {
     let mut buffer = ReceiveBuffer::new(ReceiveBuffer::DEFAULT_MAX_CAPACITY);
     buffer.extend(&[0; 200_000]);
@@ -199,6 +246,56 @@ proptest! {
             let consume = consume.min(buffer.filled().len());
             buffer.consume(consume);
             read += consume;
+        }
+    }
+}
+
+#[cfg(feature = "mse")]
+mod encrypted {
+    use torrent_wire::mse::{Ciphers, Initiator, Methods, Progress, Responder};
+
+    use super::*;
+
+    fn ciphers() -> [Ciphers; 2] {
+        let torrent = InfoHash::new([7; 20]);
+        let mut initiator = Initiator::new(torrent, Methods::Rc4, &[1; 32], &[]).unwrap();
+        let mut responder = Responder::new(Methods::Rc4, &[2; 32]);
+        let (mut there, mut here) = (Vec::new(), Vec::new());
+        initiator.poll_transmit(&mut there);
+        assert!(matches!(responder.handle_bytes(&there, |_| Some(torrent)), Ok(Progress::NeedMore)));
+        responder.poll_transmit(&mut here);
+        assert!(matches!(initiator.handle_bytes(&here), Ok(Progress::NeedMore)));
+        (there, here) = (Vec::new(), Vec::new());
+        initiator.poll_transmit(&mut there);
+        let Ok(Progress::Done(answered)) = responder.handle_bytes(&there, |_| Some(torrent)) else { panic!() };
+        responder.poll_transmit(&mut here);
+        let Ok(Progress::Done(dialled)) = initiator.handle_bytes(&here) else { panic!() };
+        [dialled.ciphers, answered.ciphers]
+    }
+
+    proptest! {
+        #[test]
+        fn rc4_is_taken_off_in_the_receive_buffer(messages in proptest::collection::vec(message(), 1..30), portions in proptest::collection::vec(1usize..900, 1..20)) {
+            let [mut ours, mut theirs] = ciphers();
+            let mut bytes = Vec::new();
+            messages.iter().map(Owned::message).for_each(|message| message.encode(&mut bytes));
+            theirs.encrypt(&mut bytes);
+            let mut buffer = ReceiveBuffer::new(ReceiveBuffer::DEFAULT_MAX_CAPACITY);
+            let (mut rest, mut portions, mut heard) = (&bytes[..], portions.iter().cycle(), Vec::new());
+            while !rest.is_empty() {
+                let space = buffer.space();
+                let length = space.len().min(rest.len()).min(*portions.next().unwrap());
+                let (part, behind) = rest.split_at(length);
+                space[..length].copy_from_slice(part);
+                ours.decrypt(buffer.commit(length));
+                rest = behind;
+                let mut decoded = Messages::new(buffer.filled(), MAX_FRAME);
+                heard.extend(decoded.by_ref().map(|message| format!("{:?}", message.unwrap())));
+                let consumed = decoded.consumed();
+                buffer.consume(consumed);
+            }
+            let said: Vec<_> = messages.iter().map(|owned| format!("{:?}", owned.message())).collect();
+            prop_assert_eq!(heard, said);
         }
     }
 }
