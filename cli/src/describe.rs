@@ -78,7 +78,7 @@ impl Torrent {
             trackers: torrent.trackers().to_vec(),
             web_seeds: torrent.web_seeds().to_vec(),
             http_seeds: torrent.http_seeds().to_vec(),
-            nodes: torrent.nodes().to_vec(),
+            nodes: torrent.nodes().iter().map(|node| (node.host().to_owned(), node.port())).collect(),
             update_url: info.update_url().map(Into::into),
             similar: torrent.similar().map(|hash| hash.to_string()).collect(),
             collections: torrent.collections().map(Into::into).collect(),

@@ -30,13 +30,16 @@ struct Arguments {
     command: Command,
 }
 
+/// A command's own options come first in its help.
+const LAST: usize = 900;
+
 #[derive(Debug, clap::Args)]
 struct Logging {
     /// Say more: -v for what peers do, -vv for every message.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, display_order = LAST, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Say nothing but errors.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, display_order = LAST, conflicts_with = "verbose")]
     quiet: bool,
 }
 

@@ -1,8 +1,8 @@
 //! What the interop suite needs to start foreign clients and trackers. Run it with `.ci/interop`, which builds the `torrent`
 //! command and enters a network namespace of its own. In: programs that `.ci/install-peers` installed. Out: processes that
-//! are ended when their guard is dropped. Never: a wait without an event to wait for.
+//! are ended when their guard is dropped. Never: a wait without an event to wait for. What is proven with whom: README.md.
 
-pub mod clients;
+mod clients;
 mod payload;
 mod ports;
 mod process;
@@ -12,12 +12,12 @@ mod torrent;
 mod tracker;
 mod wait;
 
-pub use clients::{Client, Encryption, Job, Leech, Manner};
+pub use clients::{Client, Encryption, Job, Leech, LibtorrentEncryption, Manner, libtorrent};
 pub use payload::Payload;
 pub use ports::{ADDRESS, free_port};
 pub use process::Process;
 pub use scratch::Scratch;
-pub use tools::{in_sandbox, our_command};
+pub use tools::{in_sandbox, installed, our_command};
 pub use torrent::{PIECE_LENGTH, Torrent};
 pub use tracker::Tracker;
 pub use wait::{PATIENCE, until, until_after};

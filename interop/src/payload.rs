@@ -24,6 +24,12 @@ impl Payload {
         Self::new(scratch, "single.bin", &[("", 12 * PIECE_LENGTH + 12_345)])
     }
 
+    /// One file of one block, which is all of the only piece.
+    #[must_use]
+    pub fn block(scratch: &Scratch) -> Self {
+        Self::new(scratch, "block.bin", &[("", 16 * 1024)])
+    }
+
     /// One file that ends where a piece ends.
     #[must_use]
     pub fn whole_pieces(scratch: &Scratch) -> Self {
@@ -75,6 +81,12 @@ impl Payload {
     #[must_use]
     pub const fn name(&self) -> &str {
         self.name
+    }
+
+    /// The first file.
+    #[must_use]
+    pub fn content(&self) -> &[u8] {
+        self.files.first().map_or(&[], |(_, content)| content)
     }
 
     /// # Panics

@@ -36,7 +36,8 @@ pub(crate) fn cached(name: &str, path: &str) -> Option<PathBuf> {
 }
 
 /// A program in `$PATH`.
-pub(crate) fn installed(name: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn installed(name: &str) -> Option<PathBuf> {
     let paths = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&paths).map(|folder| folder.join(name)).find(|path| path.is_file()).or_else(|| skip(name))
 }

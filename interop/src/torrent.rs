@@ -1,9 +1,6 @@
 //! Torrents made by libtorrent, so that what reads them is not checked against itself.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
 
 use crate::{Payload, Scratch, Tracker, clients::libtorrent};
 
@@ -40,17 +37,13 @@ impl Torrent {
     /// If libtorrent fails.
     #[must_use]
     pub fn announcing(scratch: &Scratch, payload: &Payload, trackers: &[String]) -> Option<Self> {
-        let python = libtorrent::python()?;
         let create = |name: &str, trackers: &[String]| {
             let path = scratch.path().join(format!("{name}.torrent"));
-            let mut command = Command::new(&python);
-            command.args(["-W", "ignore", libtorrent::SCRIPT, "create"]).arg(payload.path()).arg(&path);
-            let output = command.arg(PIECE_LENGTH.to_string()).args(trackers).output().expect("python starts");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            (path, String::from_utf8_lossy(&output.stdout).trim().to_owned())
+            let info_hash = libtorrent::create(&payload.path(), &path, PIECE_LENGTH, trackers)?;
+            Some((path, info_hash))
         };
-        let (without_tracker, info_hash) = create("without tracker", &[]);
-        let (path, _) = create("torrent", trackers);
+        let (without_tracker, info_hash) = create("without tracker", &[])?;
+        let (path, _) = create("torrent", trackers)?;
         Some(Self { path, without_tracker, info_hash })
     }
 

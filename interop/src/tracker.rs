@@ -64,19 +64,34 @@ impl Tracker {
     pub fn admit(&self, info_hash: &str) {
         let listed = fs::read_to_string(&self.whitelist).unwrap_or_default();
         fs::write(&self.whitelist, format!("{listed}{info_hash}\n")).expect("the whitelist is writable");
-        let is_admitted = || {
-            // SIGHUP makes it read the list again, a moment later.
-            self.process.hang_up();
+        // Only who comes is told that there is no such torrent; who leaves never is.
+        let announce = |event: &str| {
             let peer = "peer_id=-XX0000-000000000000&port=9&uploaded=0&downloaded=0&left=1&compact=1";
-            let announce = |event| {
-                let answer = self.request(&format!("/announce?info_hash={}&{peer}{event}", escaped(info_hash)))?;
-                (!answer.contains("failure")).then_some(())
-            };
-            // It takes leave of peers of any torrent.
-            announce("")?;
-            announce("&event=stopped")
+            self.request(&format!("/announce?info_hash={}&{peer}&event={event}", escaped(info_hash)))
+        };
+        let mut looks = 0;
+        let is_admitted = || {
+            // SIGHUP makes it read the list again, a moment later. A second one, still on its way when the first has had its
+            // effect, could spoil that, so it comes only when the first seems lost.
+            if looks % 50 == 0 {
+                self.process.hang_up();
+            }
+            looks += 1;
+            (!announce("started")?.contains("failure")).then_some(())
         };
         until(is_admitted).expect("opentracker does not admit the torrent");
+        let _ = announce("stopped");
+    }
+
+    /// Makes known a seed at `port` of this address, for clients that cannot be told of a peer.
+    ///
+    /// # Panics
+    /// If the tracker does not take it.
+    pub fn announce_seed(&self, info_hash: &str, port: u16) {
+        let peer =
+            format!("peer_id=-XX0000-{port:012}&port={port}&uploaded=0&downloaded=0&left=0&compact=1&event=started");
+        let answer = self.request(&format!("/announce?info_hash={}&{peer}", escaped(info_hash))).unwrap_or_default();
+        assert!(answer.contains("5:peers"), "opentracker does not take a seed: {answer}");
     }
 
     /// Waits until `count` seeds of the torrent have announced themselves.

@@ -41,6 +41,11 @@ mod from_a_peer {
     }
 
     #[test]
+    fn rtorrent() {
+        each(Client::Rtorrent, from_a_peer);
+    }
+
+    #[test]
     fn transmission() {
         each(Client::Transmission, from_a_peer);
     }
@@ -68,6 +73,11 @@ mod by_a_tracker {
     #[test]
     fn rqbit() {
         each(Client::Rqbit, by_a_tracker);
+    }
+
+    #[test]
+    fn rtorrent() {
+        each(Client::Rtorrent, by_a_tracker);
     }
 
     #[test]

@@ -26,13 +26,29 @@ mod download {
     }
 
     #[test]
+    fn required_from_rtorrent() {
+        download(Client::Rtorrent, Encryption::Required, "required");
+    }
+
+    #[test]
     fn required_from_transmission() {
         download(Client::Transmission, Encryption::Required, "required");
+    }
+
+    /// Then the handshake is encrypted, and the payload is plain.
+    #[test]
+    fn preferred_from_rtorrent_that_prefers_plain_text() {
+        download(Client::Rtorrent, Encryption::Handshake, "preferred");
     }
 
     #[test]
     fn disabled_from_libtorrent() {
         download(Client::Libtorrent, Encryption::Never, "disabled");
+    }
+
+    #[test]
+    fn disabled_from_rtorrent() {
+        download(Client::Rtorrent, Encryption::Never, "disabled");
     }
 }
 
@@ -76,13 +92,34 @@ mod seed {
     }
 
     #[test]
+    fn required_to_rtorrent() {
+        seed(Client::Rtorrent, Encryption::Required, "required");
+    }
+
+    #[test]
     fn required_to_transmission() {
         seed(Client::Transmission, Encryption::Required, "required");
+    }
+
+    /// Then the handshake is encrypted, and the payload is plain.
+    #[test]
+    fn allowed_to_rtorrent_that_wants_an_encrypted_handshake() {
+        seed(Client::Rtorrent, Encryption::Handshake, "allowed");
     }
 
     #[test]
     fn disabled_to_libtorrent() {
         seed(Client::Libtorrent, Encryption::Never, "disabled");
+    }
+
+    #[test]
+    fn disabled_to_rtorrent() {
+        seed(Client::Rtorrent, Encryption::Never, "disabled");
+    }
+
+    #[test]
+    fn disabled_to_transmission() {
+        seed(Client::Transmission, Encryption::Never, "disabled");
     }
 }
 

@@ -35,6 +35,11 @@ mod download {
     }
 
     #[test]
+    fn from_rtorrent() {
+        download(Client::Rtorrent, How::PeerByOption);
+    }
+
+    #[test]
     fn from_transmission() {
         download(Client::Transmission, How::PeerByOption);
     }
@@ -72,6 +77,11 @@ mod seed {
     #[test]
     fn to_rqbit() {
         seed(Client::Rqbit, How::PeerByOption);
+    }
+
+    #[test]
+    fn to_rtorrent() {
+        seed(Client::Rtorrent, How::PeerByOption);
     }
 
     #[test]

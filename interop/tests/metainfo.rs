@@ -3,78 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    env, fs,
-    io::Write,
+    fmt::Write as _,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
+use torrent_interop::{installed, libtorrent};
 use torrent_metainfo::{Builder, Metainfo, Version};
 
 const PIECE: usize = 32 * 1024;
-
-/// Reads lines of `mode piece_length path out` and writes the torrent to `out`. v1 entries are sorted by path: libtorrent
-/// takes them in the order of the folder.
-const LIBTORRENT: &str = r#"
-import os, sys, warnings
-import libtorrent as lt
-warnings.simplefilter('ignore')
-T = lt.create_torrent
-for line in sys.stdin:
-    mode, piece, path, out = line.rstrip('\n').split('\t')
-    flags = {'v1': T.v1_only, 'v2': T.v2_only, 'hybrid': 0, 'links': T.symlinks}[mode]
-    files = list(lt.list_files(path, lambda _: True, flags))
-    if mode == 'v1': files.sort(key=lambda f: f.filename)
-    t = T(files, int(piece), flags)
-    lt.set_piece_hashes(t, os.path.dirname(path))
-    with open(out, 'wb') as f: f.write(lt.bencode(t.generate()))
-"#;
-
-/// Reads torrents by name and prints their info hashes.
-const LIBTORRENT_LOAD: &str = r#"
-import sys, warnings
-import libtorrent as lt
-warnings.simplefilter('ignore')
-for path in sys.stdin:
-    h = lt.torrent_info(path.rstrip('\n')).info_hashes()
-    print(h.v1 if h.has_v1() else '-', h.v2 if h.has_v2() else '-')
-"#;
-
-/// A tool, if it is there.
-fn tool(name: &str) -> Option<PathBuf> {
-    let found = env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file());
-    if found.is_none() {
-        eprintln!("skipped: {name} is not installed");
-    }
-    found
-}
-
-/// A Python that has libtorrent, if it is there.
-fn libtorrent() -> Option<PathBuf> {
-    let peers = env::var_os("PEERS_DIR").map(PathBuf::from);
-    let peers = peers.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache/torrent-peers")))?;
-    let python = peers.join("venv/bin/python");
-    let works = Command::new(&python).args(["-c", "import libtorrent"]).stderr(Stdio::null()).status();
-    if works.is_ok_and(|status| status.success()) {
-        Some(python)
-    } else {
-        eprintln!("skipped: libtorrent is not installed");
-        None
-    }
-}
-
-fn python(python: &Path, script: &str, input: &str) -> String {
-    let mut child = Command::new(python)
-        .args(["-c", script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python starts");
-    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("python reads");
-    let output = child.wait_with_output().expect("python ends");
-    assert!(output.status.success(), "{script}\n{input}");
-    String::from_utf8(output.stdout).expect("text")
-}
 
 fn content(length: usize, seed: usize) -> Vec<u8> {
     (0..length).map(|at| (at.wrapping_mul(31).wrapping_add(seed * 7) % 251) as u8).collect()
@@ -128,9 +66,15 @@ fn load(path: &Path) -> Metainfo {
 
 #[test]
 fn v1_is_the_same_as_mktorrent() {
-    let Some(mktorrent) = tool("mktorrent") else { return };
+    let Some(mktorrent) = installed("mktorrent") else { return };
     let folder = tempfile::tempdir().unwrap();
-    for (number, root) in trees(folder.path()).into_iter().enumerate() {
+    let mut roots = trees(folder.path());
+    // No bytes at all. libtorrent has no torrents of nothing, and transmission none with empty files.
+    fs::write(folder.path().join("nothing.bin"), b"").unwrap();
+    fs::create_dir(folder.path().join("nothing")).unwrap();
+    ["a", "b"].iter().for_each(|name| fs::write(folder.path().join("nothing").join(name), b"").unwrap());
+    roots.extend(["nothing.bin", "nothing"].map(|name| folder.path().join(name)));
+    for (number, root) in roots.into_iter().enumerate() {
         let out = folder.path().join(format!("{number}.torrent"));
         let status =
             Command::new(&mktorrent).args(["-l", "15", "-o"]).arg(&out).arg(&root).stdout(Stdio::null()).status();
@@ -143,7 +87,7 @@ fn v1_is_the_same_as_mktorrent() {
 
 #[test]
 fn v1_is_the_same_as_transmission() {
-    let Some(transmission) = tool("transmission-create") else { return };
+    let Some(transmission) = installed("transmission-create") else { return };
     let folder = tempfile::tempdir().unwrap();
     for (number, root) in trees(folder.path()).into_iter().enumerate() {
         // It leaves empty files out and sorts without regard to case.
@@ -167,7 +111,6 @@ fn v1_is_the_same_as_transmission() {
 
 #[test]
 fn all_versions_are_the_same_as_libtorrent() {
-    let Some(libtorrent) = libtorrent() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut roots = trees(folder.path());
     make_executable(&folder.path().join("many/3.dat"));
@@ -181,7 +124,7 @@ fn all_versions_are_the_same_as_libtorrent() {
         .enumerate()
         .map(|(number, (root, mode, _))| format!("{mode}\t{PIECE}\t{}\t{}\n", root.display(), out(number).display()))
         .collect();
-    python(&libtorrent, LIBTORRENT, &lines.concat());
+    let Some(()) = libtorrent::make_torrents(&lines.concat()) else { return };
     for (number, (root, mode, version)) in cases.iter().enumerate() {
         let theirs = load(&out(number));
         let made = ours(*version).attributes(true).build(root).unwrap();
@@ -194,7 +137,6 @@ fn all_versions_are_the_same_as_libtorrent() {
 #[cfg(unix)]
 #[test]
 fn symlinks_are_the_same_as_libtorrent() {
-    let Some(libtorrent) = libtorrent() else { return };
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("links");
     fs::create_dir_all(root.join("d")).unwrap();
@@ -204,7 +146,8 @@ fn symlinks_are_the_same_as_libtorrent() {
         std::os::unix::fs::symlink(target, root.join(link)).unwrap();
     }
     let out = folder.path().join("links.torrent");
-    python(&libtorrent, LIBTORRENT, &format!("links\t{PIECE}\t{}\t{}\n", root.display(), out.display()));
+    let line = format!("links\t{PIECE}\t{}\t{}\n", root.display(), out.display());
+    let Some(()) = libtorrent::make_torrents(&line) else { return };
     let made = ours(Version::Hybrid).symlinks(torrent_metainfo::create::Symlinks::Keep).build(&root).unwrap();
     assert_eq!(made.info().as_bytes(), load(&out).info().as_bytes());
 }
@@ -213,7 +156,6 @@ fn symlinks_are_the_same_as_libtorrent() {
 /// tree, and then refuses to load what it made. Ours has the order of the tree, and loads.
 #[test]
 fn hybrids_load_where_byte_order_and_tree_order_differ() {
-    let Some(libtorrent) = libtorrent() else { return };
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("order");
     for name in ["a/x", "a-b/x", "a.txt", "B/3", "empty"] {
@@ -221,19 +163,45 @@ fn hybrids_load_where_byte_order_and_tree_order_differ() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, name.repeat(if name == "empty" { 0 } else { 10_000 })).unwrap();
     }
-    let mut paths = String::new();
-    let mut expected = String::new();
-    for (name, version) in [("v1", Version::V1), ("v2", Version::V2), ("hybrid", Version::Hybrid)] {
-        let made = ours(version).build(&root).unwrap();
-        let path = folder.path().join(name);
-        fs::write(&path, made.as_bytes()).unwrap();
-        paths += &format!("{}\n", path.display());
-        let hashes = made.info_hashes();
-        let text = |hash: Option<String>| hash.unwrap_or_else(|| "-".to_owned());
-        expected +=
-            &format!("{} {}\n", text(hashes.v1().map(|h| h.to_string())), text(hashes.v2().map(|h| h.to_string())));
+    let torrents = [Version::V1, Version::V2, Version::Hybrid].map(|version| ours(version).build(&root).unwrap());
+    assert_libtorrent_agrees(folder.path(), &torrents);
+}
+
+/// Every torrent that we make of any tree: libtorrent sees the same files, sizes, places, roots and info hashes.
+#[test]
+fn libtorrent_sees_in_ours_what_we_see() {
+    let folder = tempfile::tempdir().unwrap();
+    let versions = [Version::V1, Version::V2, Version::Hybrid];
+    let roots = trees(folder.path());
+    let torrents = roots.iter().flat_map(|root| versions.map(|version| ours(version).build(root).unwrap()));
+    let aligned = roots.iter().map(|root| ours(Version::V1).align(true).build(root).unwrap());
+    let torrents: Vec<_> = torrents.chain(aligned).collect();
+    assert_libtorrent_agrees(folder.path(), &torrents);
+}
+
+#[track_caller]
+fn assert_libtorrent_agrees(folder: &Path, torrents: &[Metainfo]) {
+    let (mut paths, mut expected) = (String::new(), String::new());
+    for (number, torrent) in torrents.iter().enumerate() {
+        let path = folder.join(format!("ours-{number}"));
+        fs::write(&path, torrent.as_bytes()).unwrap();
+        writeln!(paths, "{}", path.display()).unwrap();
+        let (info, hashes) = (torrent.info(), torrent.info_hashes());
+        let v1 = hashes.v1().map_or_else(|| "-".to_owned(), |hash| hash.to_string());
+        let v2 = hashes.v2().map_or_else(|| "-".to_owned(), |hash| hash.to_string());
+        writeln!(expected, "{v1} {v2} {} {}", info.piece_count(), info.piece_length()).unwrap();
+        for file in info.files().iter().filter(|file| !file.is_pad()) {
+            let root = file.pieces_root().copied().unwrap_or_default();
+            let root: String = root.iter().map(|byte| format!("{byte:02x}")).collect();
+            let root = if info.has_v2() { &*root } else { "-" };
+            // Where nothing lies is a matter of taste.
+            let offset = if file.length() == 0 { "-".to_owned() } else { file.offset().to_string() };
+            writeln!(expected, "{} {} {offset} {root}", file.path(), file.length()).unwrap();
+        }
     }
-    assert_eq!(python(&libtorrent, LIBTORRENT_LOAD, &paths), expected);
+    let Some(found) = libtorrent::describe(&paths) else { return };
+    found.lines().zip(expected.lines()).for_each(|(found, expected)| assert_eq!(found, expected));
+    assert_eq!(found.lines().count(), expected.lines().count());
 }
 
 fn make_executable(path: &Path) {

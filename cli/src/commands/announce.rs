@@ -11,7 +11,7 @@ Examples:
   torrent announce udp://tracker.example:1337/announce 4090c3c2a394a49974dfbbf2ce7ad0db3cdeddd7
   torrent announce --json http://tracker.example/announce 4090c3c2a394a49974dfbbf2ce7ad0db3cdeddd7 | jq .peers
 
-Prints an address a line; what else the tracker says goes to stderr. The tracker lists this machine as a peer at --port
+Prints an address a line; what else the tracker says goes to stderr. The tracker lists this machine as a peer at --port \
 until it is told `--event stopped`, or for an hour or so.";
 
 #[derive(Debug, clap::Args)]

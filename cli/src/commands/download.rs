@@ -36,6 +36,7 @@ impl Download {
     pub(crate) async fn run(self, quiet: bool) -> Outcome {
         // Everything is read before anything is written.
         let sources = self.torrents.iter().map(Subject::read).collect::<Outcome<Vec<_>>>()?;
+        sources.iter().for_each(warn_of_selection);
         let peers = self.network.resolve_peers().await?;
         let client = self.network.start_client().await?;
         let style = if quiet { Style::None } else { self.progress };
@@ -82,6 +83,19 @@ impl Download {
         let torrent = client.add(add).map_err(session::client_failure)?;
         torrent.download_all();
         Ok(torrent)
+    }
+}
+
+/// A link may ask for some files only (`so`), which downloads cannot do yet.
+fn warn_of_selection(source: &Subject) {
+    if let Subject::Magnet(magnet) = source
+        && let Some(selection) = &magnet.selection
+    {
+        let name = magnet.name.clone().unwrap_or_else(|| magnet.info_hashes.short().to_string());
+        let name = clean(&name);
+        tracing::warn!(
+            "{name}: the link asks for files {selection} only; choosing files does not work yet, so all come"
+        );
     }
 }
 

@@ -17,7 +17,7 @@ Examples:
   torrent files album.torrent | cut -f3
   torrent files --json album.torrent | jq '.files[] | select(.length > 1000000)'
 
-Columns: number, size, path. Elsewhere than on a terminal they are separated by tabs, and sizes are bytes.
+Columns: number, size, path. Elsewhere than on a terminal they are separated by tabs, and sizes are bytes. \
 The numbers are those of magnet links (so=), so padding counts, though it is not shown.";
 
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,7 @@
 //! `torrent magnet`: links of torrents, and links made anew.
 
-use torrent_metainfo::magnet::{FileSelection, PeerAddress};
+use torrent_metainfo::magnet::FileSelection;
+use torrent_types::HostPort;
 
 use crate::{
     describe,
@@ -32,7 +33,7 @@ pub(crate) struct MagnetCommand {
     select: Option<FileSelection>,
     /// Add a peer to try first (x.pe); may be given several times.
     #[arg(long = "peer", value_name = "HOST:PORT")]
-    peers: Vec<PeerAddress>,
+    peers: Vec<HostPort>,
     /// Add a tracker (tr); may be given several times.
     #[arg(short = 'a', long = "announce", value_name = "URL")]
     trackers: Vec<Url>,

@@ -78,7 +78,7 @@ impl Pprint {
             put("InfoHashV2", hash.to_string().into());
         }
         if !torrent.nodes().is_empty() {
-            let nodes = torrent.nodes().iter().map(|(host, port)| format!("{host}:{port}"));
+            let nodes = torrent.nodes().iter().map(ToString::to_string);
             put("Nodes", nodes.collect());
         }
         if self.files {

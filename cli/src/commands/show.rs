@@ -18,7 +18,7 @@ Examples:
   torrent show 'magnet:?xt=urn:btih:...'
   torrent show --json album.torrent | jq -r .info_hash.v1
 
-On a terminal the values are aligned and sizes rounded; elsewhere lines are KEY<tab>VALUE, sizes are bytes and
+On a terminal the values are aligned and sizes rounded; elsewhere lines are KEY<tab>VALUE, sizes are bytes and \
 dates seconds since 1970. A key with several values has a line for each; of trackers, the tier comes first.";
 
 #[derive(Debug, clap::Args)]
@@ -100,7 +100,7 @@ fn show_torrent(torrent: &Metainfo) -> Outcome {
     }
     sheet.all("web seed", torrent.web_seeds());
     sheet.all("http seed", torrent.http_seeds());
-    sheet.all("node", torrent.nodes().iter().map(|(host, port)| format!("{host}:{port}")));
+    sheet.all("node", torrent.nodes().iter().map(ToString::to_string));
     sheet.put("update url", info.update_url().unwrap_or_default());
     sheet.all("similar", torrent.similar());
     sheet.all("collection", torrent.collections());

@@ -21,8 +21,8 @@ Examples:
   torrent verify --in-place album.torrent /srv/music/renamed-album
   torrent verify --json album.torrent | jq '.files[] | select(.status != \"ok\")'
 
-Prints nothing if all is well, else a line for each bad file: what is wrong, path, and the ranges of bytes, the
-last one excluded. What is wrong is one of: missing, short, long, damaged. Of a v1 torrent whose pieces span several
+Prints nothing if all is well, else a line for each bad file: what is wrong, path, and the ranges of bytes, the \
+last one excluded. What is wrong is one of: missing, short, long, damaged. Of a v1 torrent whose pieces span several \
 files, all files of a bad piece are named. Exits with 4 if anything is bad.";
 
 #[derive(Debug, clap::Args)]

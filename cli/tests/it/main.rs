@@ -4,9 +4,11 @@
 
 mod bencode;
 mod create;
+mod download;
 mod edit;
 mod read;
 mod streams;
+mod terminal;
 mod tracker;
 mod verify;
 

@@ -109,16 +109,17 @@ pub(crate) const fn narrow(number: usize) -> u32 {
     number as u32
 }
 
-struct Body {
-    start: usize,
-    end: usize,
+/// Where the bytes of a string are.
+pub(crate) struct Body {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 /// The bytes of the string at `at`, of which `first` is the first digit; if they are all there and its length has no more
 /// than 8 digits, and no zero in front.
 #[inline(always)]
 #[expect(clippy::arithmetic_side_effects, reason = "a length of 8 digits, and indices below 2^32")]
-fn string_body(input: &[u8], at: usize, first: u8) -> Option<Body> {
+pub(crate) fn string_body(input: &[u8], at: usize, first: u8) -> Option<Body> {
     let mut length = usize::from(first - b'0');
     let mut start = at + 2;
     let mut byte = *input.get(at + 1)?;

@@ -4,6 +4,9 @@ use alloc::{format, string::ToString as _, vec, vec::Vec};
 
 use crate::{Decoder, Document, Encoder, Kind, Node, Options, RawValue, Value, tokenizer::Tokens};
 
+#[cfg(feature = "serde")]
+pub use crate::serde::fuzzing::serde;
+
 const LENIENT: Options = Options::lenient().max_depth(usize::MAX);
 
 /// Tokens, strict and lenient: everything that can be asked of them.
@@ -91,39 +94,5 @@ pub fn round_trip(data: &[u8]) {
     if document.root().raw().len() == data.len() {
         Encoder::new(&mut wrapped).list(|list| list.put(document.root().raw_value()));
         assert_eq!(wrapped.get(1..wrapped.len().saturating_sub(1)), Some(data));
-    }
-}
-
-/// Into types and out of them.
-#[cfg(feature = "serde")]
-pub fn serde(data: &[u8]) {
-    use alloc::collections::BTreeMap;
-
-    use crate::{
-        RawValueBuf,
-        serde::{from_bytes_with, from_node, to_vec},
-    };
-
-    let options = Options::lenient();
-    let decoded = Document::decode(data, &options);
-    let value = from_bytes_with::<Value>(data, &options);
-    // The same by the other way.
-    assert_eq!(value.is_ok(), decoded.is_ok());
-    let Ok(document) = decoded else { return };
-    let value = value.unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(value, document.root().to_value());
-    assert_eq!(to_vec(&value).as_deref(), Ok(&value.encode()[..]));
-    let raw = from_node::<RawValue<'_>>(document.root());
-    assert_eq!(raw.map(|raw| raw.as_bytes()), Ok(document.root().raw()));
-
-    // Wrong types are errors, right ones come out again.
-    let _ = from_node::<Vec<&str>>(document.root());
-    let _ = from_node::<(i8, u64, bool, Option<char>)>(document.root());
-    let _ = from_node::<Result<u32, Vec<u8>>>(document.root());
-    if let Ok(lists) = from_node::<Vec<Vec<i64>>>(document.root()) {
-        assert_eq!(to_vec(&lists).as_deref(), Ok(&value.encode()[..]));
-    }
-    if let Ok(map) = from_node::<BTreeMap<&str, RawValueBuf>>(document.root()) {
-        assert!(to_vec(&map).is_ok_and(|bytes| Document::decode(&bytes, &options).is_ok()));
     }
 }

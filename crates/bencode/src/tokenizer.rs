@@ -15,7 +15,7 @@ use crate::{
 const MAX_LENGTH_PREFIX: usize = 21;
 
 /// So many digits fit an `i64`, whatever they are.
-const SURELY_I64_DIGITS: usize = 18;
+pub(crate) const SURELY_I64_DIGITS: usize = 18;
 
 /// The reusable part of a decoder.
 #[derive(Clone, Debug, Default)]

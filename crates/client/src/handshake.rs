@@ -4,11 +4,17 @@
 use std::{io, time::Duration};
 
 use rand::{TryRng, rngs::SysRng};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, timeout},
+};
 use torrent_types::InfoHash;
 use torrent_wire::{
     Connection, Handshake, HandshakeEvent, Handshaking, PeerFault,
-    mse::{self, Ciphers, Initiator, Methods, Opening, Policy, Progress, Responder, SkeyHash},
+    mse::{
+        self, Initiator, Methods, Opening, Policy, Responder, SkeyHash,
+        tokio::{HandshakeError as MseError, MseStream},
+    },
 };
 
 use crate::{
@@ -18,7 +24,10 @@ use crate::{
 
 /// For everything until the peer's handshake is complete.
 const DEADLINE: Duration = Duration::from_secs(15);
-/// Read at a time: an MSE handshake with its paddings is smaller than this.
+/// For MSE on a stream that we dialled: two round trips and two exponentiations. Who knows no MSE may wait for more bytes
+/// instead of hanging up, and shall be dialled again in plain before a user wonders.
+const MSE_DEADLINE: Duration = Duration::from_secs(4);
+/// Read at a time, at first: the handshakes are smaller than this.
 const CHUNK: usize = 2048;
 
 /// A stream whose handshakes are done.
@@ -38,7 +47,7 @@ pub(crate) enum HandshakeError {
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]
-    Mse(#[from] mse::Error),
+    Mse(#[from] MseError),
     #[error("our policy does not allow {0:?} connections")]
     Refused(Opening),
     #[error("no such torrent here")]
@@ -69,122 +78,82 @@ pub(crate) async fn initiate<S: Stream>(
     let opening = async {
         let mut hello = Vec::new();
         let machine = Handshaking::initiator(clock::now(), ours.handshake, &mut hello);
-        let mut raw = Raw { stream, received: Vec::new(), ciphers: Ciphers::plain() };
-        match (attempt, methods) {
+        let stream = match (attempt, methods) {
             (Opening::Obfuscated, Some(methods)) => {
-                let mut initiator = Initiator::new(ours.handshake.info_hash, methods, &seed()?, &hello)?;
-                raw.negotiate(|bytes, out| {
-                    let progress = initiator.handle_bytes(bytes)?;
-                    initiator.poll_transmit(out);
-                    Ok(progress)
-                })
-                .await?;
+                let initiator = Initiator::new(ours.handshake.info_hash, methods, &seed()?, &hello);
+                mse::tokio::connect(stream, initiator.map_err(MseError::from)?, within(MSE_DEADLINE)).await?
             }
-            _ => raw.stream.write_all(&hello).await?,
-        }
-        raw.shake_hands(machine, Some(ours), |_| None).await
+            _ => {
+                let mut stream = MseStream::plain(stream, Vec::new());
+                stream.write_all(&hello).await?;
+                stream
+            }
+        };
+        shake_hands(stream, machine, Some(ours), |_| None).await
     };
-    tokio::time::timeout(DEADLINE, opening).await.map_err(|_| HandshakeError::Deadline)?
+    timeout(DEADLINE, opening).await.map_err(|_| HandshakeError::Deadline)?
 }
 
 /// Answers on a stream that a peer dialled.
 pub(crate) async fn accept<S: Stream>(
-    stream: S,
+    mut stream: S,
     policy: Policy,
     torrents: &impl Torrents,
 ) -> Result<Opened<S>, HandshakeError> {
     let opening = async {
-        let mut raw = Raw { stream, received: Vec::new(), ciphers: Ciphers::plain() };
-        let kind = loop {
-            match mse::detect(&raw.received) {
-                Some(kind) => break kind,
-                None => raw.read().await?,
-            }
-        };
+        let (kind, received) = mse::tokio::detect(&mut stream, within(DEADLINE)).await?;
         if !policy.accepts(kind) {
             return Err(HandshakeError::Refused(kind));
         }
-        if let (Opening::Obfuscated, Some(methods)) = (kind, policy.methods()) {
-            let mut responder = Responder::new(methods, &seed()?);
-            raw.negotiate(|bytes, out| {
-                let progress = responder.handle_bytes(bytes, |skey| torrents.lookup(skey))?;
-                responder.poll_transmit(out);
-                Ok(progress)
-            })
-            .await?;
-        }
+        let stream = match (kind, policy.methods()) {
+            (Opening::Obfuscated, Some(methods)) => {
+                let (responder, lookup) = (Responder::new(methods, &seed()?), |skey: &_| torrents.lookup(skey));
+                mse::tokio::accept(stream, received, responder, lookup, within(DEADLINE)).await?.1
+            }
+            _ => MseStream::plain(stream, received),
+        };
         let machine = Handshaking::responder(clock::now());
-        raw.shake_hands(machine, None, |info_hash| torrents.answer(info_hash)).await
+        shake_hands(stream, machine, None, |info_hash| torrents.answer(info_hash)).await
     };
-    tokio::time::timeout(DEADLINE, opening).await.map_err(|_| HandshakeError::Deadline)?
+    timeout(DEADLINE, opening).await.map_err(|_| HandshakeError::Deadline)?
 }
 
-struct Raw<S> {
-    stream: S,
-    /// Received and not used; plain text once the ciphers are known.
-    received: Vec<u8>,
-    ciphers: Ciphers,
+/// The BitTorrent handshakes. `ours` for an initiator; `answer` for a responder, who learns the torrent first.
+async fn shake_hands<S: Stream>(
+    mut stream: MseStream<S>,
+    mut machine: Handshaking,
+    mut ours: Option<Answer>,
+    answer: impl Fn(InfoHash) -> Option<Answer>,
+) -> Result<Opened<S>, HandshakeError> {
+    let mut received = Vec::with_capacity(CHUNK);
+    loop {
+        let (used, event) = machine.handle_bytes(&received)?;
+        received.drain(..used);
+        match event {
+            Some(HandshakeEvent::Asked { info_hash, .. }) => {
+                let answer = ours.insert(answer(info_hash).ok_or(HandshakeError::UnknownTorrent)?);
+                let mut out = Vec::new();
+                machine.answer(answer.handshake, &mut out);
+                stream.write_all(&out).await?;
+                stream.flush().await?;
+            }
+            Some(HandshakeEvent::Done(theirs)) => {
+                let ours = ours.ok_or(HandshakeError::UnknownTorrent)?;
+                let connection = Connection::new(clock::now(), &ours.handshake, &theirs, &ours.config);
+                let (stream, ciphers, unread) = stream.into_parts();
+                received.extend(unread);
+                let link = Link::new(stream, ciphers, &received);
+                return Ok(Opened { link, connection, info_hash: ours.handshake.info_hash });
+            }
+            _ if stream.read_buf(&mut received).await? == 0 => return Err(MseError::Closed.into()),
+            _ => {}
+        }
+    }
 }
 
-impl<S: Stream> Raw<S> {
-    async fn read(&mut self) -> io::Result<()> {
-        let from = self.received.len();
-        self.received.resize(from + CHUNK, 0);
-        let length = self.stream.read(&mut self.received[from..]).await?;
-        self.received.truncate(from + length);
-        self.ciphers.decrypt(&mut self.received[from..]);
-        if length == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
-    }
-
-    /// Runs one side of MSE to its end.
-    async fn negotiate(
-        &mut self,
-        mut step: impl FnMut(&[u8], &mut Vec<u8>) -> Result<Progress, mse::Error>,
-    ) -> Result<(), HandshakeError> {
-        let mut out = Vec::new();
-        loop {
-            let received = std::mem::take(&mut self.received);
-            let progress = step(&received, &mut out)?;
-            self.stream.write_all(&out).await?;
-            out.clear();
-            if let Progress::Done(done) = progress {
-                self.ciphers = done.ciphers;
-                self.received = received[done.consumed..].to_vec();
-                self.ciphers.decrypt(&mut self.received);
-                return Ok(());
-            }
-            self.read().await?;
-        }
-    }
-
-    /// `ours` for an initiator; `answer` for a responder, who learns the torrent first.
-    async fn shake_hands(
-        mut self,
-        mut machine: Handshaking,
-        mut ours: Option<Answer>,
-        answer: impl Fn(InfoHash) -> Option<Answer>,
-    ) -> Result<Opened<S>, HandshakeError> {
-        loop {
-            let (used, event) = machine.handle_bytes(&self.received)?;
-            self.received.drain(..used);
-            match event {
-                Some(HandshakeEvent::Asked { info_hash, .. }) => {
-                    let answer = ours.insert(answer(info_hash).ok_or(HandshakeError::UnknownTorrent)?);
-                    let mut out = Vec::new();
-                    machine.answer(answer.handshake, &mut out);
-                    self.ciphers.encrypt(&mut out);
-                    self.stream.write_all(&out).await?;
-                }
-                Some(HandshakeEvent::Done(theirs)) => {
-                    let ours = ours.ok_or(HandshakeError::UnknownTorrent)?;
-                    let connection = Connection::new(clock::now(), &ours.handshake, &theirs, &ours.config);
-                    let link = Link::new(self.stream, self.ciphers, &self.received);
-                    return Ok(Opened { link, connection, info_hash: ours.handshake.info_hash });
-                }
-                _ => self.read().await?,
-            }
-        }
-    }
+/// The machines get the time of `clock`; deadlines on streams are those of tokio's timers.
+fn within(time: Duration) -> Instant {
+    Instant::now() + time
 }
 
 /// For one MSE handshake, from the operating system.
@@ -192,4 +161,83 @@ fn seed() -> io::Result<[u8; 32]> {
     let mut seed = [0; 32];
     SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
     Ok(seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+    use torrent_types::PeerId;
+    use torrent_wire::{Config, Reserved};
+
+    use super::*;
+
+    const TORRENT: InfoHash = InfoHash::new([7; 20]);
+
+    /// Who has one torrent.
+    struct One(PeerId);
+
+    impl Torrents for One {
+        fn answer(&self, info_hash: InfoHash) -> Option<Answer> {
+            let handshake = Handshake { reserved: Reserved::FAST, info_hash, peer_id: self.0 };
+            (info_hash == TORRENT).then(|| Answer { handshake, config: Config::default() })
+        }
+
+        fn lookup(&self, skey: &SkeyHash) -> Option<InfoHash> {
+            (*skey == SkeyHash::of(&TORRENT)).then_some(TORRENT)
+        }
+    }
+
+    fn answer(peer: u8) -> Answer {
+        One(PeerId::new([peer; 20])).answer(TORRENT).unwrap()
+    }
+
+    #[tokio::test]
+    async fn both_sides_come_to_a_connection_by_every_policy_through_a_narrow_pipe() {
+        for policy in [Policy::Disabled, Policy::Allowed, Policy::Preferred, Policy::Required] {
+            for &attempt in policy.attempts() {
+                let (here, there) = duplex(100);
+                let torrents = One(PeerId::new([2; 20]));
+                let (dialled, accepted) = tokio::join!(
+                    initiate(here, answer(1), attempt, policy.methods()),
+                    accept(there, policy, &torrents),
+                );
+                let (dialled, accepted) = (dialled.unwrap(), accepted.unwrap());
+                assert_eq!(dialled.connection.peer_id(), PeerId::new([2; 20]), "{policy:?}");
+                assert_eq!(accepted.connection.peer_id(), PeerId::new([1; 20]), "{policy:?}");
+                assert_eq!(accepted.info_hash, TORRENT);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_policy_does_not_allow_is_refused() {
+        let (here, there) = duplex(2048);
+        let torrents = One(PeerId::new([2; 20]));
+        let (dialled, accepted) = tokio::join!(initiate(here, answer(1), Opening::Plain, None), async {
+            accept(there, Policy::Required, &torrents).await
+        },);
+        assert!(matches!(accepted, Err(HandshakeError::Refused(Opening::Plain))));
+        assert!(dialled.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_does_not_answer_encryption_is_left_in_time_for_another_kind() {
+        let (here, _there) = duplex(2048);
+        let start = Instant::now();
+        let dialled = initiate(here, answer(1), Opening::Obfuscated, Some(Methods::PreferRc4)).await;
+        assert!(matches!(dialled, Err(HandshakeError::Mse(MseError::TimedOut))));
+        assert_eq!(start.elapsed(), MSE_DEADLINE);
+        const { assert!(MSE_DEADLINE.as_secs() <= 5) };
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_peer_is_left_at_the_deadline() {
+        let start = Instant::now();
+        let (here, _there) = duplex(2048);
+        assert!(matches!(initiate(here, answer(1), Opening::Plain, None).await, Err(HandshakeError::Deadline)));
+        assert_eq!(start.elapsed(), DEADLINE);
+        let (_here, there) = duplex(2048);
+        assert!(accept(there, Policy::Preferred, &One(PeerId::new([2; 20]))).await.is_err());
+        assert_eq!(start.elapsed(), DEADLINE * 2);
+    }
 }

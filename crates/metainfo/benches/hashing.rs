@@ -1,7 +1,8 @@
 //! How fast files become hashes: create and verify on warm files, beside `openssl speed` and other programs.
 //!
-//! `cargo bench -p torrent-metainfo --bench hashing`; `HASHING_MIB` sets the size (default 1024). Wall time needs quiet
-//! cores; the second column, per second of CPU time, is meant for machines that others use, too (Linux only).
+//! `cargo bench -p torrent-metainfo --bench hashing`; `HASHING_MIB` sets the size (default 1024). The first columns are
+//! MB/s and what part that is of `openssl speed` on as many cores, and need quiet ones. The last two are the same per second
+//! of CPU time against one core, for machines that others use, too (Linux only).
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
 
@@ -31,16 +32,26 @@ fn main() {
     fs::create_dir(&many).unwrap();
     (0..mib).for_each(|number| fill(&many.join(format!("{number:05}")), 1));
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    println!("{mib} MiB, {cores} cores, pieces of 1 MiB, best of {ROUNDS}, MB/s, then per CPU second");
+    println!(
+        "{mib} MiB, {cores} cores, pieces of 1 MiB, best of {ROUNDS}: MB/s of openssl, MB/s per CPU second of openssl"
+    );
 
+    let speed = Openssl::measure(cores);
     let bytes = (mib * MIB) as f64;
     let row = |name: &str, (wall, cpu): (f64, f64)| {
-        println!("{name:<44} {:>7.0} {:>7.0}", bytes / wall / 1e6, bytes / cpu / 1e6);
+        let hashes: &[Openssl] = match name {
+            name if name.contains("v1") => &speed[..1],
+            name if name.contains("v2") => &speed[1..],
+            _ => &speed,
+        };
+        // One hash after the other.
+        let (all, one) =
+            hashes.iter().fold((0.0, 0.0), |(all, one), hash| (all + 1.0 / hash.all, one + 1.0 / hash.one));
+        let (wall, cpu) = (bytes / wall / 1e6, bytes / cpu / 1e6);
+        println!("{name:<32} {wall:>7.0} {:>4.0} %   {cpu:>7.0} {:>4.0} %", wall * all * 100.0, cpu * one * 100.0);
     };
-    if let (Some(sha1), Some(sha256)) = (openssl("sha1"), openssl("sha256")) {
-        println!("{:<44} {:>7} {sha1:>7.0}", "openssl speed sha1, one core", "");
-        println!("{:<44} {:>7} {sha256:>7.0}", "openssl speed sha256, one core", "");
-        println!("{:<44} {:>7} {:>7.0}", "both, one after the other", "", 1.0 / (1.0 / sha1 + 1.0 / sha256));
+    for (name, hash) in ["sha1", "sha256"].into_iter().zip(&speed) {
+        println!("{:<32} {:>7.0}          {:>7.0}", format!("openssl speed {name}"), hash.all, hash.one);
     }
     for (name, version) in [("v1", Version::V1), ("v2", Version::V2), ("hybrid", Version::Hybrid)] {
         let builder = || Builder::new().version(version).piece_length(PIECE_LENGTH);
@@ -103,13 +114,32 @@ fn cpu_seconds() -> f64 {
     fields.skip(11).take(4).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
-/// MB per CPU second for blocks of 16 KiB.
-fn openssl(hash: &str) -> Option<f64> {
-    let arguments = ["speed", "-mr", "-seconds", "3", "-bytes", "16384", "-evp", hash];
-    let output = Command::new("openssl").args(arguments).stderr(Stdio::null()).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let line = text.lines().rev().find(|line| line.starts_with("+F:"))?;
-    line.rsplit(':').next()?.parse::<f64>().ok().map(|bytes| bytes / 1e6)
+/// MB/s for blocks of 16 KiB.
+struct Openssl {
+    /// On all cores at once.
+    all: f64,
+    /// On one, per second of CPU time.
+    one: f64,
+}
+
+impl Openssl {
+    /// SHA-1 and SHA-256; not numbers if it is not installed.
+    fn measure(cores: usize) -> [Self; 2] {
+        ["sha1", "sha256"].map(|hash| Self { all: openssl(hash, cores), one: openssl(hash, 1) })
+    }
+}
+
+fn openssl(hash: &str, processes: usize) -> f64 {
+    let mut command = Command::new("openssl");
+    command.args(["speed", "-mr", "-seconds", "2", "-bytes", "16384"]);
+    if processes > 1 {
+        // It goes by the wall then, else by CPU time.
+        command.args(["-multi", &processes.to_string()]);
+    }
+    let output = command.args(["-evp", hash]).stderr(Stdio::null()).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let line = text.lines().rev().find(|line| line.starts_with("+F:"));
+    line.and_then(|line| line.rsplit(':').next()?.parse::<f64>().ok()).map_or(f64::NAN, |bytes| bytes / 1e6)
 }
 
 fn python() -> PathBuf {

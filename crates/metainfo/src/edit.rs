@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use torrent_bencode::{Document, Encode, Encoder, Options, Value};
+use torrent_types::HostPort;
 
 use crate::{Error, Metainfo, info::MAX_NESTING};
 
@@ -56,8 +57,8 @@ impl Edit<'_> {
     }
 
     /// Replaces the DHT nodes. BEP 5.
-    pub fn nodes(mut self, nodes: &[(String, u16)]) -> Self {
-        let list = nodes.iter().map(|(host, port)| Value::List(vec![host.as_str().into(), (*port).into()]));
+    pub fn nodes(mut self, nodes: &[HostPort]) -> Self {
+        let list = nodes.iter().map(|node| Value::List(vec![node.host().into(), node.port().into()]));
         put(&mut self.outer, "nodes", (!nodes.is_empty()).then(|| list.collect::<Value>()));
         self
     }

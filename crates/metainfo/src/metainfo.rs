@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use torrent_bencode::{Document, Encoder, Node, Options};
-use torrent_types::{InfoHash, PieceIndex};
+use torrent_types::{HostPort, InfoHash, PieceIndex};
 
 use crate::{
     Error, Info, InfoHashes, Magnet, PieceLayers, Warning,
@@ -23,7 +23,7 @@ pub struct Metainfo {
     trackers: Vec<Vec<String>>,
     web_seeds: Vec<String>,
     http_seeds: Vec<String>,
-    nodes: Vec<(String, u16)>,
+    nodes: Vec<HostPort>,
     comment: Option<Box<str>>,
     created_by: Option<Box<str>>,
     creation_date: Option<i64>,
@@ -55,7 +55,7 @@ impl Metainfo {
             trackers: trackers(&root),
             web_seeds: urls(&root, "url-list"),
             http_seeds: urls(&root, "httpseeds"),
-            nodes: nodes(&root),
+            nodes: nodes(&root, &mut warnings),
             comment: text(&root, "comment", encoding, &mut warnings),
             created_by: text(&root, "created by", encoding, &mut warnings),
             creation_date: creation_date(&root, &mut warnings),
@@ -131,9 +131,9 @@ impl Metainfo {
         &self.http_seeds
     }
 
-    /// DHT nodes to begin with: host and port. BEP 5 § "Torrent File Extensions".
+    /// DHT nodes to begin with; those that cannot be read are left out. BEP 5 § "Torrent File Extensions".
     #[must_use]
-    pub fn nodes(&self) -> &[(String, u16)] {
+    pub fn nodes(&self) -> &[HostPort] {
         &self.nodes
     }
 
@@ -236,15 +236,27 @@ fn url_text(url: &[u8]) -> Option<String> {
     (!url.is_empty()).then(|| url.to_owned())
 }
 
-fn nodes(root: &Node<'_, '_>) -> Vec<(String, u16)> {
+fn nodes(root: &Node<'_, '_>, warnings: &mut Vec<Warning>) -> Vec<HostPort> {
     let list = root.find("nodes").and_then(|list| list.as_list()).into_iter().flatten();
-    list.filter_map(|node| {
-        let mut pair = node.as_list()?;
-        let host = pair.next()?.as_str()?;
-        let port = u16::try_from(pair.next()?.as_u64()?).ok().filter(|port| *port != 0)?;
-        Some((host.to_owned(), port))
-    })
-    .collect()
+    let mut nodes = Vec::new();
+    let mut odd = 0_usize;
+    for node in list {
+        match dht_node(&node) {
+            Some(node) => nodes.push(node),
+            None => odd = odd.saturating_add(1),
+        }
+    }
+    // Once for all of them: a stranger may have written a million.
+    if odd > 0 {
+        warnings.push(Warning::Ignored { key: "nodes".into() });
+    }
+    nodes
+}
+
+fn dht_node(node: &Node<'_, '_>) -> Option<HostPort> {
+    let mut pair = node.as_list()?;
+    let (host, port) = (pair.next()?.as_str()?, pair.next()?.as_u64()?);
+    HostPort::new(host, u16::try_from(port).ok()?).ok()
 }
 
 fn creation_date(root: &Node<'_, '_>, warnings: &mut Vec<Warning>) -> Option<i64> {

@@ -3,6 +3,8 @@
 
 use std::{fmt, io, time::Duration};
 
+use torrent_types::HostPortError;
+
 /// Why an announce or a scrape gave no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -173,4 +175,14 @@ pub enum UrlError {
     /// User name and password before the host.
     #[error("the tracker URL has user information")]
     UserInfo,
+}
+
+impl From<HostPortError> for UrlError {
+    fn from(error: HostPortError) -> Self {
+        match error {
+            HostPortError::EmptyHost => Self::EmptyHost,
+            HostPortError::Port => Self::Port,
+            _ => Self::Host,
+        }
+    }
 }

@@ -4,6 +4,8 @@
 
 use std::{fmt, str::FromStr};
 
+use torrent_types::HostPort;
+
 use crate::{error::UrlError, reach::Trust};
 
 /// Longest URL that is read, in bytes.
@@ -26,8 +28,7 @@ pub const MAX_URL: usize = 4096;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackerUrl {
     scheme: Scheme,
-    host: Box<str>,
-    port: u16,
+    host: HostPort,
     target: Box<str>,
     trust: Trust,
 }
@@ -83,19 +84,13 @@ impl TrackerUrl {
             .find(|known| scheme.eq_ignore_ascii_case(known.as_str()))
             .ok_or(UrlError::Scheme)?;
         let (authority, target) = rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()));
-        let (host, port) = authority_parts(authority)?;
-        let port = match port {
-            Some(port) => port.parse().ok().filter(|&port| port != 0),
-            None => scheme.default_port(),
-        };
+        if authority.contains('@') {
+            return Err(UrlError::UserInfo);
+        }
+        // An empty port (`host:`) means the default one: RFC 3986 § 3.2.3.
+        let host = HostPort::parse_or(authority, scheme.default_port())?;
         let target = target.split('#').next().unwrap_or_default();
-        Ok(Self {
-            scheme,
-            host: host.into(),
-            port: port.ok_or(UrlError::Port)?,
-            target: request_target(target),
-            trust: Trust::default(),
-        })
+        Ok(Self { scheme, host, target: request_target(target), trust: Trust::default() })
     }
 
     /// The same URL with another origin: which addresses it may lead to.
@@ -120,13 +115,13 @@ impl TrackerUrl {
     /// Name or address; an IPv6 address without its brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        self.host.host()
     }
 
     /// Never 0.
     #[must_use]
     pub const fn port(&self) -> u16 {
-        self.port
+        self.host.port()
     }
 
     /// Path and query, beginning with `/`, as they go into a request line and into BEP 41's URL data.
@@ -144,8 +139,12 @@ impl TrackerUrl {
     /// Host and port as an HTTP `Host` header wants them: without the scheme's default port.
     #[must_use]
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_string() };
-        if self.scheme.default_port() == Some(self.port) { host } else { format!("{host}:{}", self.port) }
+        let mut authority = self.host.to_string();
+        if self.scheme.default_port() == Some(self.port()) {
+            let host_length = authority.rfind(':').unwrap_or(authority.len());
+            authority.truncate(host_length);
+        }
+        authority
     }
 
     /// The URL that answers scrapes: `announce` at the start of the last path part becomes `scrape`. BEP 48 § "Scrape Request".
@@ -197,38 +196,6 @@ impl TrackerUrl {
         };
         Ok(Self::parse(&absolute)?.trust(self.trust))
     }
-}
-
-/// Host without brackets, and the digits after the colon.
-fn authority_parts(authority: &str) -> Result<(&str, Option<&str>), UrlError> {
-    if authority.contains('@') {
-        return Err(UrlError::UserInfo);
-    }
-    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
-        let (host, after) = rest.split_once(']').ok_or(UrlError::Host)?;
-        host.parse::<std::net::Ipv6Addr>().map_err(|_| UrlError::Host)?;
-        match after.strip_prefix(':') {
-            Some(port) => (host, Some(port)),
-            None if after.is_empty() => (host, None),
-            None => return Err(UrlError::Host),
-        }
-    } else {
-        match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, None),
-        }
-    };
-    if host.is_empty() {
-        return Err(UrlError::EmptyHost);
-    }
-    if !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte)) {
-        return Err(UrlError::Host);
-    }
-    if port.is_some_and(|port| !port.bytes().all(|byte| byte.is_ascii_digit())) {
-        return Err(UrlError::Port);
-    }
-    // An empty port (`host:`) means the default one: RFC 3986 § 3.2.3.
-    Ok((host, port.filter(|port| !port.is_empty())))
 }
 
 fn request_target(rest: &str) -> Box<str> {

@@ -9,7 +9,9 @@ pub mod compact;
 mod geometry;
 mod hash;
 mod hex;
+mod host_port;
 
 pub use bitfield::{Bitfield, BitfieldError, Ones};
 pub use geometry::{BLOCK_LENGTH, Block, Geometry, GeometryError, MAX_PIECES, PieceIndex};
 pub use hash::{InfoHash, InfoHashV2, ParseHashError, PeerId};
+pub use host_port::{HostPort, HostPortError, MAX_HOST_LENGTH};

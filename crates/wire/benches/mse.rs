@@ -1,6 +1,7 @@
 //! What obfuscation costs: RC4 per block beside other implementations, a whole handshake, and finding the torrent.
 //! `cargo bench -p torrent-wire --bench mse`; compare with `openssl speed -provider legacy -bytes 16384 -evp rc4`.
 
+use crypto_bigint::{U192, U768, const_monty_params, modular::ConstMontyForm};
 use divan::{Bencher, counter::BytesCount};
 use rc4::{KeyInit, StreamCipher};
 use torrent_types::InfoHash;
@@ -59,6 +60,22 @@ fn decrypt_block_with_the_rc4_crate(bencher: Bencher<'_, '_>) {
 fn handshake_of_both_sides(bencher: Bencher<'_, '_>, methods: Methods) {
     let skeys = torrents(1);
     bencher.bench(|| handshake(methods, &skeys));
+}
+
+/// The exponentiations alone, by another implementation.
+#[divan::bench]
+fn exponentiations_of_both_sides_with_crypto_bigint(bencher: Bencher<'_, '_>) {
+    const_monty_params!(
+        Prime,
+        U768,
+        "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74\
+         020bbea63b139b22514a08798e3404ddef9519b3cd3a431b302b0a6df25f1437\
+         4fe1356d6d51c245e485b576625e7ec6f44c42e9a63a36210000000000090563",
+        "Residues modulo the prime of MSE."
+    );
+    let base = ConstMontyForm::<Prime, { U768::LIMBS }>::new(&U768::MAX.shr(1));
+    let exponent = U192::MAX.shr(32);
+    bencher.bench(|| [(); 4].map(|()| divan::black_box(base).pow_bounded_exp(&exponent, 160).retrieve()));
 }
 
 /// What a responder does to find the torrent, beside the hash that it needs anyway.

@@ -13,8 +13,13 @@ pub enum PeerFault {
     BeforeMetadata(RawBlock),
     /// A bitfield, have-all or have-none that is not among the first messages. BEP 3 § "peer messages".
     BitfieldLate,
-    /// A second bitfield, have-all or have-none. BEP 6 § "Have All/Have None".
+    /// A second have-all or have-none, or a bitfield behind have-all. BEP 6 § "Have All/Have None".
     BitfieldRepeated,
+    /// A bitfield without a piece that the peer has announced before. BEP 54 has a message for that.
+    BitfieldTakesBack {
+        /// Number of the first such piece.
+        piece: u32,
+    },
     /// The bitfield does not have one bit per piece, rounded up to a byte.
     BitfieldWrongLength {
         /// Bytes that it has.
@@ -78,7 +83,10 @@ impl PeerFault {
     pub const fn severity(&self) -> Severity {
         match self {
             Self::BeforeMetadata(_) | Self::HaveAfterHaveAll { .. } => Severity::Minor,
-            Self::ExtensionPayload { .. } | Self::ImpossibleHashes | Self::OutsidePiece(_) => Severity::Serious,
+            Self::BitfieldTakesBack { .. }
+            | Self::ExtensionPayload { .. }
+            | Self::ImpossibleHashes
+            | Self::OutsidePiece(_) => Severity::Serious,
             Self::BitfieldLate
             | Self::BitfieldRepeated
             | Self::BitfieldWrongLength { .. }
@@ -107,6 +115,9 @@ impl fmt::Display for PeerFault {
             Self::BeforeMetadata(_) => f.write_str("a block message before the metadata is known"),
             Self::BitfieldLate => f.write_str("the bitfield is not the first message"),
             Self::BitfieldRepeated => f.write_str("a second bitfield, have-all or have-none"),
+            Self::BitfieldTakesBack { piece } => {
+                write!(f, "a bitfield without piece {piece}, which was announced before")
+            }
             Self::BitfieldWrongLength { length } => write!(f, "a bitfield of {length} bytes does not fit the torrent"),
             Self::Decode(error) => error.fmt(f),
             Self::ExtendedNotNegotiated => f.write_str("an extended message without the extension protocol"),

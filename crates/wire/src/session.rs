@@ -15,7 +15,8 @@ use crate::{
 /// After any call that hands it bytes or time, call [`poll_event`](Self::poll_event) until there is none, then write
 /// out what [`poll_transmit`](Self::poll_transmit) shows.
 ///
-/// A peer can make it hold no more than [`ReceiveBuffer::DEFAULT_MAX_CAPACITY`] bytes; the rest of its size is fixed.
+/// A peer can make it hold no more than [`ReceiveBuffer::DEFAULT_MAX_CAPACITY`] bytes and one bit per piece that it has
+/// announced; the rest of its size is fixed.
 /// What waits to be sent is only what the application has said.
 ///
 /// ```

@@ -26,6 +26,9 @@ fn place(command: &mut Command, job: &Job<'_>) {
         Encryption::AsAlways => {}
         // It cannot refuse encryption.
         Encryption::Never => panic!("aria2 always accepts encrypted connections"),
+        Encryption::Handshake => {
+            command.args(["--bt-require-crypto=true", "--bt-min-crypto-level=plain"]);
+        }
         Encryption::Required => {
             command.args(["--bt-require-crypto=true", "--bt-min-crypto-level=arc4"]);
         }

@@ -3,9 +3,10 @@
 
 mod anacrolix;
 mod aria2;
-pub(crate) mod libtorrent;
+pub mod libtorrent;
 mod manner;
 mod rqbit;
+mod rtorrent;
 mod transmission;
 
 use std::{
@@ -16,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-pub use self::manner::{Encryption, Manner};
+pub use self::manner::{Encryption, LibtorrentEncryption, Manner};
 use crate::{ADDRESS, PATIENCE, Payload, Process, Torrent, until_after};
 
 /// A foreign client.
@@ -31,6 +32,8 @@ pub enum Client {
     Libtorrent,
     /// rqbit, in Rust.
     Rqbit,
+    /// rtorrent.
+    Rtorrent,
     /// transmission-cli.
     Transmission,
 }
@@ -55,7 +58,8 @@ pub struct Job<'a> {
 
 impl Client {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Anacrolix, Self::Aria2, Self::Libtorrent, Self::Rqbit, Self::Transmission];
+    pub const ALL: [Self; 6] =
+        [Self::Anacrolix, Self::Aria2, Self::Libtorrent, Self::Rqbit, Self::Rtorrent, Self::Transmission];
 
     /// Its own address, if it can be told to dial from one, else the one that all others share. It matters to
     /// Transmission, which takes peers with one address for one peer.
@@ -66,6 +70,7 @@ impl Client {
             Self::Aria2 => Ipv4Addr::new(10, 77, 0, 2),
             Self::Libtorrent => Ipv4Addr::new(10, 77, 0, 3),
             Self::Transmission => Ipv4Addr::new(10, 77, 0, 4),
+            Self::Rtorrent => Ipv4Addr::new(10, 77, 0, 5),
         }
     }
 
@@ -87,6 +92,7 @@ impl Client {
             Self::Aria2 => aria2::seed(job)?,
             Self::Libtorrent => libtorrent::seed(job)?,
             Self::Rqbit => rqbit::seed(job)?,
+            Self::Rtorrent => rtorrent::seed(job)?,
             Self::Transmission => transmission::seed(job)?,
         };
         let mut process = Process::start(&self.to_string(), command, &job.home);
@@ -103,6 +109,7 @@ impl Client {
             Self::Aria2 => aria2::leech(job)?,
             Self::Libtorrent => libtorrent::leech(job)?,
             Self::Rqbit => rqbit::leech(job)?,
+            Self::Rtorrent => rtorrent::leech(job)?,
             Self::Transmission => transmission::leech(job)?,
         };
         Some(Leech { process: Process::start(&self.to_string(), command, &job.home), done: job.done_file() })
@@ -130,6 +137,7 @@ impl fmt::Display for Client {
             Self::Aria2 => "aria2",
             Self::Libtorrent => "libtorrent",
             Self::Rqbit => "rqbit",
+            Self::Rtorrent => "rtorrent",
             Self::Transmission => "transmission",
         })
     }
@@ -161,6 +169,12 @@ pub struct Leech {
 }
 
 impl Leech {
+    /// What it has printed on stdout.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        self.process.stdout()
+    }
+
     /// Waits until it has everything.
     ///
     /// # Panics
@@ -214,6 +228,11 @@ mod tests {
     #[test]
     fn rqbit_and_libtorrent_serve_each_other() {
         serve_each_other(Client::Rqbit);
+    }
+
+    #[test]
+    fn rtorrent_and_libtorrent_serve_each_other() {
+        serve_each_other(Client::Rtorrent);
     }
 
     #[test]

@@ -7,12 +7,12 @@ use std::{
     process::Command,
 };
 
-use super::{Client, Encryption, Job, command};
+use super::{Client, Encryption, Job, Manner, command};
 use crate::tools;
 
 /// What has no flag.
-const SETTINGS: &str = r#""dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false,
-"port-forwarding-enabled": false, "speed-limit-up-enabled": false, "speed-limit-down-enabled": false"#;
+const SETTINGS: &str = r#""dht-enabled": false, "lpd-enabled": false, "utp-enabled": false, "port-forwarding-enabled": false,
+"speed-limit-up-enabled": false"#;
 
 pub(super) fn seed(job: &Job<'_>) -> Option<Command> {
     start(job, "--verify")
@@ -31,12 +31,18 @@ fn start(job: &Job<'_>, how: &str) -> Option<Command> {
     let program = tools::installed("transmission-cli")?;
     let config = job.home.join("config");
     fs::create_dir_all(&config).expect("a folder for the settings");
-    let settings = format!(r#"{{"bind-address-ipv4": "{}", {SETTINGS}}}"#, Client::Transmission.ip());
+    let Manner { pex, download_limit, .. } = job.manner;
+    let (limited, kilobytes) = (download_limit.is_some(), download_limit.unwrap_or_default() / 1000);
+    let settings = format!(
+        r#"{{"bind-address-ipv4": "{}", "pex-enabled": {pex}, "speed-limit-down-enabled": {limited},
+"speed-limit-down": {kilobytes}, {SETTINGS}}}"#,
+        Client::Transmission.ip()
+    );
     fs::write(config.join("settings.json"), settings).expect("settings");
     let encryption = match job.manner.encryption {
         Encryption::AsAlways => "",
-        // The least that it knows.
-        Encryption::Never => "--encryption-tolerated",
+        // The least that it knows. An encrypted handshake with plain text behind it is what it likes best then.
+        Encryption::Never | Encryption::Handshake => "--encryption-tolerated",
         Encryption::Required => "--encryption-required",
     };
     let mut command = command(program, &["--no-portmap", encryption, how, "--port", &job.port.to_string()]);

@@ -12,10 +12,10 @@ use super::{
 use crate::{exit::Outcome, output};
 
 const EXAMPLES: &str = "\
-PATH: keys with dots between them, numbers of list elements in brackets: info.files[0].path[1]. A \\ takes the
+PATH: keys with dots between them, numbers of list elements in brackets: info.files[0].path[1]. A \\ takes the \
 meaning from a dot, bracket or \\ in a key. An empty PATH is all of it.
 
-Text and integers come out as they are, with a line break; binary strings as their bytes, without; lists and
+Text and integers come out as they are, with a line break; binary strings as their bytes, without; lists and \
 dictionaries as JSON. Exits with 1 if nothing is there.
 
 Examples:

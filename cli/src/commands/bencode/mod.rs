@@ -16,11 +16,10 @@ use crate::{
 };
 
 const JSON_HELP: &str = "\
-Bencoding and JSON:
-  Integers, lists and dictionaries are themselves. A string of UTF-8 is itself; any other is \"hex:\" and its bytes
-  in hexadecimal. A string of UTF-8 that begins with \"hex:\" or \"utf8:\" has \"utf8:\" in front. Keys are strings like
-  others. So `json` followed by `from-json` gives the bytes again that it was given, if they were canonical.
-  JSON that has no bencoding (fractions, true, false, null) is refused, as are keys that occur twice.
+Integers, lists and dictionaries are themselves. A string of UTF-8 is itself; any other is \"hex:\" and its bytes \
+in hexadecimal. A string of UTF-8 that begins with \"hex:\" or \"utf8:\" has \"utf8:\" in front. Keys are strings like \
+others. So `json` followed by `from-json` gives the bytes again that it was given, if they were canonical. \
+JSON that has no bencoding (fractions, true, false, null) is refused, as are keys that occur twice.
 
 Examples:
   torrent bencode json album.torrent | jq .info.name

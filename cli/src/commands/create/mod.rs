@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use torrent_metainfo::{
     Builder, CreateError, Version,
     create::{FileOrder, Glob, Symlinks},
-    magnet::PeerAddress,
 };
+use torrent_types::HostPort;
 
 use crate::{
     describe,
@@ -28,11 +28,14 @@ Examples:
   torrent create --dry-run --exclude '*.nfo' --exclude 'Sample/' album/
   pg_dump db | torrent create --name db.sql -o db.torrent -
 
-No tracker is added that you do not name. Without -o the torrent goes to NAME.torrent in the current folder.
-The same files and options give the same bytes, but for the date: set it (--date, or SOURCE_DATE_EPOCH in the
+Old clients: aria2 1.36 gives a hybrid another info hash than anybody else, and finds no peers; Transmission 3.00 refuses \
+it. Where they matter, use --format v1.
+
+No tracker is added that you do not name. Without -o the torrent goes to NAME.torrent in the current folder. \
+The same files and options give the same bytes, but for the date: set it (--date, or SOURCE_DATE_EPOCH in the \
 environment) or leave it out (--date none).
 
-Patterns: * is any text but /, ** any text, ? one character, [a-z] one of a set. A pattern without / is compared
+Patterns: * is any text but /, ** any text, ? one character, [a-z] one of a set. A pattern without / is compared \
 with names at any depth, one with / with the whole path below PATH.";
 
 #[derive(Debug, clap::Args)]
@@ -63,7 +66,7 @@ pub(crate) struct Create {
     http_seeds: Vec<Url>,
     /// DHT node to begin with (BEP 5); may be given several times.
     #[arg(long = "node", value_name = "HOST:PORT")]
-    nodes: Vec<PeerAddress>,
+    nodes: Vec<HostPort>,
     /// Something to say about it.
     #[arg(short, long, value_name = "TEXT")]
     comment: Option<String>,
@@ -222,7 +225,7 @@ impl Create {
         builder = self.announce.iter().fold(builder, |builder, Tier(urls)| builder.tier(urls));
         builder = self.web_seeds.iter().fold(builder, |builder, Url(url)| builder.web_seed(url));
         builder = self.http_seeds.iter().fold(builder, |builder, Url(url)| builder.http_seed(url));
-        builder = self.nodes.iter().fold(builder, |builder, node| builder.node(node.host(), node.port()));
+        builder = self.nodes.iter().fold(builder, |builder, node| builder.node(node.clone()));
         builder = self.include.iter().fold(builder, |builder, glob| builder.include(glob.clone()));
         builder = self.exclude.iter().fold(builder, |builder, glob| builder.exclude(glob.clone()));
         if let Some(PieceLength(bytes)) = self.piece_length {

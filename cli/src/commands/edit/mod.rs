@@ -4,7 +4,8 @@ mod diff;
 
 use std::path::PathBuf;
 
-use torrent_metainfo::{Metainfo, magnet::PeerAddress};
+use torrent_metainfo::Metainfo;
+use torrent_types::HostPort;
 
 use crate::{
     exit::{Code, Failure, Outcome},
@@ -21,8 +22,8 @@ Examples:
   torrent edit --source HERE --allow-info-change -o here.torrent album.torrent
   torrent edit --private yes --allow-info-change --dry-run album.torrent
 
-Without -o the file itself is replaced, all at once or not at all. What you do not name keeps its bytes, known keys
-or not. Trackers are cleared, removed and replaced before others are added. An empty text removes what was there.
+Without -o the file itself is replaced, all at once or not at all. What you do not name keeps its bytes, known keys \
+or not. Trackers are cleared, removed and replaced before others are added. An empty text removes what was there. \
 --dry-run prints what would change: lines with - are old, with + new.";
 
 #[derive(Debug, clap::Args)]
@@ -76,7 +77,7 @@ struct Changes {
     clear_web_seeds: bool,
     /// Add a DHT node (BEP 5).
     #[arg(long = "add-node", value_name = "HOST:PORT")]
-    add_nodes: Vec<PeerAddress>,
+    add_nodes: Vec<HostPort>,
     /// Remove all DHT nodes.
     #[arg(long)]
     clear_nodes: bool,
@@ -231,12 +232,11 @@ impl Changes {
         urls
     }
 
-    fn nodes(&self, old: &[(String, u16)]) -> Vec<(String, u16)> {
+    fn nodes(&self, old: &[HostPort]) -> Vec<HostPort> {
         let mut nodes = if self.clear_nodes { Vec::new() } else { old.to_vec() };
         for node in &self.add_nodes {
-            let node = (node.host().to_owned(), node.port());
-            if !nodes.contains(&node) {
-                nodes.push(node);
+            if !nodes.contains(node) {
+                nodes.push(node.clone());
             }
         }
         nodes

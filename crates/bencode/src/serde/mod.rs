@@ -50,11 +50,16 @@
 //! Through `#[serde(flatten)]` and untagged enums serde itself holds the values for a while: there, raw values cannot be had.
 
 pub mod bytes;
+mod cursor;
 mod de;
 mod error;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
+mod key;
 pub mod optional_bytes;
 mod owned;
 mod ser;
+mod straight;
 
 pub use de::{Deserializer, from_bytes, from_bytes_with, from_node};
 pub use error::Error;
@@ -62,3 +67,6 @@ pub use ser::{DictSerializer, ListSerializer, Serializer, to_vec};
 
 /// The name by which raw values are known to each other's serializer and deserializer.
 const RAW: &str = "$torrent_bencode::RawValue";
+
+#[cfg(test)]
+mod tests;

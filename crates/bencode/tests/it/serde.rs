@@ -224,3 +224,50 @@ fn the_deepest_input_fits_the_stack_of_a_thread() {
     assert!(from_bytes_with::<Value>(&input, &options).is_ok());
     assert!(from_bytes::<Deep>(&input).is_err());
 }
+
+#[test]
+fn limits_hold_for_types_and_for_what_they_skip() {
+    #[derive(Debug, Deserialize)]
+    struct Named<'a> {
+        #[expect(dead_code, reason = "only read")]
+        name: &'a str,
+    }
+    let nested =
+        |depth: usize| [b"d1:a".to_vec(), vec![b'l'; depth], vec![b'e'; depth], b"4:name0:e".to_vec()].concat();
+    assert!(from_bytes::<Named<'_>>(&nested(99)).is_ok());
+    for options in [Options::strict(), Options::strict().max_depth(usize::MAX), Options::lenient()] {
+        let error = from_bytes_with::<Named<'_>>(&nested(10_000), &options).unwrap_err();
+        assert_eq!(error.bencode().unwrap().kind(), ErrorKind::DepthLimit);
+    }
+    // The dictionary, two keys, a list in a list, an empty string, and three ends.
+    let input = nested(2);
+    assert!(from_bytes_with::<Named<'_>>(&input, &Options::strict().max_tokens(9)).is_ok());
+    assert!(from_bytes_with::<Named<'_>>(&input, &Options::strict().max_bytes(input.len())).is_ok());
+    for (options, message) in [
+        (Options::strict().max_tokens(8), "too many values (offset 16)"),
+        (Options::strict().max_bytes(16), "input too long (offset 16)"),
+        (Options::strict().max_depth(2), "a[0]: nested too deeply (offset 5)"),
+    ] {
+        assert_eq!(from_bytes_with::<Named<'_>>(&input, &options).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn what_nobody_wants_must_be_right_too() {
+    #[derive(Debug, Deserialize)]
+    struct Nothing {}
+    for (input, message) in [
+        (&b"d1:ald1:b0:1:a0:eee"[..], "a[0]: key out of order (offset 11)"),
+        (b"d1:ald1:b0:1:b0:eee", "a[0]: key occurs twice (offset 11)"),
+        (b"d1:ai01ee", "a: leading zero (offset 4)"),
+        (b"d1:ai-0ee", "a: negative zero (offset 4)"),
+        (b"d1:a0:1:ae", "key occurs twice (offset 6)"),
+        (b"d1:ad1:bee", "a.b: key without a value (offset 8)"),
+        (b"d1:ai18446744073709551616ee", "a: integer out of range (offset 4)"),
+        (b"de0:", "bytes after the value (offset 2)"),
+    ] {
+        assert_eq!(from_bytes::<Nothing>(input).unwrap_err().to_string(), message, "{}", input.escape_ascii());
+        let raw = from_bytes::<RawValueBuf>(input).unwrap_err();
+        assert_eq!(raw.to_string(), message, "{}", input.escape_ascii());
+    }
+}

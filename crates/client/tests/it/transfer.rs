@@ -109,7 +109,7 @@ async fn a_magnet_link_is_enough() {
         let (_seed, address) = fixture.seed(encryption).await;
         let (leech, _) = client(encryption).await;
         let mut magnet = fixture.metainfo.magnet();
-        magnet.peers.push(address.into());
+        magnet.peers.push(address.try_into().unwrap());
         let metainfo = leech.resolve(&magnet, &[]).await.unwrap();
         assert_eq!(metainfo.info().as_bytes(), fixture.metainfo.info().as_bytes());
         let folder = tempfile::tempdir().unwrap();

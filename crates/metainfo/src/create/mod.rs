@@ -18,7 +18,7 @@ pub use glob::{Glob, GlobError};
 pub use piece_length::automatic_piece_length;
 pub use plan::{Plan, PlannedFile, Progress};
 use torrent_bencode::Value;
-use torrent_types::InfoHash;
+use torrent_types::{HostPort, InfoHash};
 pub use walk::{SkipReason, Skipped};
 
 use crate::Metainfo;
@@ -95,7 +95,7 @@ pub struct Builder {
     trackers: Vec<Vec<String>>,
     web_seeds: Vec<String>,
     http_seeds: Vec<String>,
-    nodes: Vec<(String, u16)>,
+    nodes: Vec<HostPort>,
     comment: Option<String>,
     created_by: Option<String>,
     creation_date: Option<i64>,
@@ -212,8 +212,8 @@ impl Builder {
     }
 
     /// Adds a DHT node to begin with. BEP 5.
-    pub fn node(mut self, host: impl Into<String>, port: u16) -> Self {
-        self.nodes.push((host.into(), port));
+    pub fn node(mut self, node: HostPort) -> Self {
+        self.nodes.push(node);
         self
     }
 

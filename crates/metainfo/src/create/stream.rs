@@ -11,7 +11,11 @@ use super::{
     plan::{check_name, check_piece_length},
     write::{self, Hashes},
 };
-use crate::{Metainfo, hashing::Digests, merkle};
+use crate::{
+    Metainfo,
+    hashing::{Digests, leaves},
+    merkle,
+};
 
 /// What pieces are if nobody says: the length of the content is not known before its end.
 const PIECE_LENGTH: u32 = 1024 * 1024;
@@ -65,11 +69,10 @@ fn piece(content: &mut impl Read, length: u32, v1: bool, v2: bool, is_first: boo
         if found == 0 {
             break;
         }
-        if let Some(sha1) = &mut sha1 {
-            sha1.update(&block);
-        }
         if v2 {
-            nodes.push(merkle::block(&block));
+            leaves(&block, sha1.as_mut(), &mut nodes);
+        } else if let Some(sha1) = &mut sha1 {
+            sha1.update(&block);
         }
         done = done.saturating_add(u64::try_from(found).unwrap_or(wanted));
     }

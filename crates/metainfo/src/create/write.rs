@@ -61,8 +61,7 @@ pub(super) fn torrent(plan: &Plan, hashes: &Hashes) -> Vec<u8> {
         out.put("httpseeds", one_or_many(&builder.http_seeds));
         out.dict("info", |out| info(plan, hashes, out));
         if !builder.nodes.is_empty() {
-            let nodes =
-                builder.nodes.iter().map(|(host, port)| Value::List(vec![host.as_str().into(), (*port).into()]));
+            let nodes = builder.nodes.iter().map(|node| Value::List(vec![node.host().into(), node.port().into()]));
             out.put("nodes", nodes.collect::<Value>());
         }
         if builder.version.has_v2() {

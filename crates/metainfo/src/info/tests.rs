@@ -348,7 +348,9 @@ fn what_stands_around_info() {
     assert_eq!(metainfo.trackers(), [vec!["a:1", "b:1"], vec!["c:1"], vec!["d:1"]]);
     assert_eq!((metainfo.comment(), metainfo.created_by(), metainfo.creation_date()), (Some("C"), Some("B"), Some(9)));
     assert_eq!((metainfo.web_seeds(), metainfo.http_seeds()), (&["u".into(), "v".into()][..], &["h".into()][..]));
-    assert_eq!(metainfo.nodes(), [("host".into(), 80)]);
+    assert_eq!(metainfo.nodes(), ["host:80".parse().unwrap()]);
+    let warnings: Vec<_> = metainfo.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(warnings, ["nodes: ignored, a value of the wrong kind"], "port 0, and two integers");
     let magnet = metainfo.magnet();
     assert_eq!(magnet.trackers, ["a:1", "b:1", "c:1", "d:1"]);
     assert_eq!((magnet.name.as_deref(), magnet.length), (Some("f"), Some(20000)));

@@ -14,8 +14,6 @@ pub enum MagnetError {
     NoInfoHash,
     /// Does not begin with `magnet:?`.
     NotMagnet,
-    /// `x.pe` is not a host and a port.
-    Peer(ParsePeerAddressError),
     /// `so` is not a list of numbers and ranges.
     Selection,
     /// Longer than [`MAX_MAGNET_LENGTH`](crate::magnet::MAX_MAGNET_LENGTH).
@@ -31,7 +29,6 @@ impl fmt::Display for MagnetError {
             Self::Multihash => "xt: a multihash other than SHA2-256",
             Self::NoInfoHash => "xt: no info hash, so it is not a link to a torrent",
             Self::NotMagnet => "not a magnet link: it does not begin with \"magnet:?\"",
-            Self::Peer(error) => return write!(f, "x.pe: {error}"),
             Self::Selection => "so: not a list of file numbers and ranges, such as 0,2,4-6",
             Self::TooLong => "the magnet link is longer than 256 KiB",
             Self::TwoTorrents => "xt: two different info hashes of one kind",
@@ -40,16 +37,3 @@ impl fmt::Display for MagnetError {
 }
 
 impl error::Error for MagnetError {}
-
-/// The text is not `host:port`, `192.0.2.1:port` or `[2001:db8::1]:port` with a port that is not 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "there is nothing more to say")]
-pub struct ParsePeerAddressError;
-
-impl fmt::Display for ParsePeerAddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a host and a port")
-    }
-}
-
-impl error::Error for ParsePeerAddressError {}

@@ -6,15 +6,12 @@ mod error;
 mod selection;
 mod topic;
 
-use std::{
-    fmt::{self, Write},
-    net::{IpAddr, SocketAddr},
-    str::FromStr,
-};
+use std::{fmt, str::FromStr};
 
 use encoding::{Escaped, decode_component, decode_form};
-pub use error::{MagnetError, ParsePeerAddressError};
+pub use error::MagnetError;
 pub use selection::{FileSelection, MAX_SELECTION_RANGES};
+use torrent_types::HostPort;
 
 use crate::InfoHashes;
 
@@ -46,8 +43,9 @@ pub struct Magnet {
     /// `as`: where it may be, too.
     pub acceptable_sources: Vec<String>,
     /// `x.pe`: peers to try first.
-    pub peers: Vec<PeerAddress>,
-    /// Whatever else there was, in order: key and value as they stood there, still escaped.
+    pub peers: Vec<HostPort>,
+    /// Whatever else there was, in order: key and value as they stood there, still escaped. An `xl` or `x.pe` that cannot be
+    /// read is here, too: both are hints, and the link is good without.
     pub other: Vec<(String, String)>,
 }
 
@@ -74,7 +72,7 @@ impl FromStr for Magnet {
     type Err = MagnetError;
 
     /// # Errors
-    /// If it is no magnet link, names no BitTorrent info hash or two different ones, or `so` or `x.pe` cannot be read.
+    /// If it is no magnet link, names no BitTorrent info hash or two different ones, or `so` cannot be read.
     fn from_str(text: &str) -> Result<Self, MagnetError> {
         let text = text.trim();
         if text.len() > MAX_MAGNET_LENGTH {
@@ -107,7 +105,10 @@ impl FromStr for Magnet {
                 "ws" => magnet.web_seeds.push(decode_component(value)),
                 "xs" => magnet.exact_sources.push(decode_component(value)),
                 "as" => magnet.acceptable_sources.push(decode_component(value)),
-                "x.pe" => magnet.peers.push(decode_component(value).parse().map_err(MagnetError::Peer)?),
+                "x.pe" => match decode_component(value).parse() {
+                    Ok(peer) => magnet.peers.push(peer),
+                    Err(_) => magnet.keep(raw_key, value),
+                },
                 _ => magnet.keep(raw_key, value),
             }
         }
@@ -179,72 +180,6 @@ impl fmt::Display for Magnet {
         }
         self.peers.iter().try_for_each(|peer| parameter(f, "x.pe", peer))?;
         self.other.iter().try_for_each(|(key, value)| parameter(f, key, value))
-    }
-}
-
-/// Where a peer is: an address, or a host name that somebody has to look up. BEP 9 § "magnet URI format".
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PeerAddress {
-    host: String,
-    port: u16,
-}
-
-impl PeerAddress {
-    /// Host name or address, without brackets.
-    #[must_use]
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// TCP or UDP port; not 0.
-    #[must_use]
-    pub const fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The address, where the host is not a name.
-    #[must_use]
-    pub fn socket_addr(&self) -> Option<SocketAddr> {
-        self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
-    }
-}
-
-impl From<SocketAddr> for PeerAddress {
-    fn from(address: SocketAddr) -> Self {
-        Self { host: address.ip().to_string(), port: address.port() }
-    }
-}
-
-impl FromStr for PeerAddress {
-    type Err = ParsePeerAddressError;
-
-    /// Reads `host:port`, `192.0.2.1:port` or `[2001:db8::1]:port`.
-    fn from_str(text: &str) -> Result<Self, ParsePeerAddressError> {
-        let (host, port) = text.rsplit_once(':').ok_or(ParsePeerAddressError)?;
-        let port: u16 = port.parse().map_err(|_| ParsePeerAddressError)?;
-        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(ip) => ip.parse::<std::net::Ipv6Addr>().map_err(|_| ParsePeerAddressError)?.to_string(),
-            None => host.to_owned(),
-        };
-        let is_ip = host.parse::<IpAddr>().is_ok();
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-        if port != 0 && (is_ip || (!host.is_empty() && host.len() <= 253 && host.bytes().all(is_name))) {
-            Ok(Self { host, port })
-        } else {
-            Err(ParsePeerAddressError)
-        }
-    }
-}
-
-impl fmt::Display for PeerAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]", self.host)?;
-        } else {
-            f.write_str(&self.host)?;
-        }
-        f.write_char(':')?;
-        self.port.fmt(f)
     }
 }
 

@@ -1,5 +1,7 @@
 use super::*;
 use proptest::prelude::*;
+use std::net::SocketAddr;
+
 use torrent_types::{InfoHash, InfoHashV2};
 
 const HEX: &str = "4090c3c2a394a49974dfbbf2ce7ad0db3cdeddd7";
@@ -72,7 +74,6 @@ fn what_is_no_link_to_a_torrent_says_why() {
         ("magnet:?xt=urn:btmh:1114ff".into(), Multihash),
         (format!("magnet:?xt=urn:btih:{HEX}&xt=urn:btih:{}", "0".repeat(40)), TwoTorrents),
         (format!("magnet:?xt=urn:btih:{HEX}&so=x"), Selection),
-        (format!("magnet:?xt=urn:btih:{HEX}&x.pe=nowhere"), Peer(ParsePeerAddressError)),
         (format!("magnet:?xt=urn:btih:{HEX}&dn={}", "x".repeat(MAX_MAGNET_LENGTH)), TooLong),
     ] {
         assert_eq!(parse(&text), Err(error), "{text}");
@@ -80,10 +81,15 @@ fn what_is_no_link_to_a_torrent_says_why() {
 }
 
 #[test]
-fn peer_addresses_are_hosts_and_ports() {
-    for bad in ["", ":1", "a:", "a:0", "a:65536", "a b:1", "[::1:1", "[x]:1", "a/b:1", "a\r\n:1", "::1:1:x"] {
-        assert!(bad.parse::<PeerAddress>().is_err(), "{bad}");
-    }
+fn hints_that_cannot_be_read_are_kept_and_do_no_harm() {
+    let text =
+        format!("magnet:?xt=urn:btih:{HEX}&x.pe=192.0.2.1:1&x.pe=nowhere&x.pe=2001:db8::1:80&x.pe=a%2Fb:1&xl=long");
+    let magnet = parse(&text).unwrap();
+    assert_eq!(magnet.peers, ["192.0.2.1:1".parse().unwrap()]);
+    assert_eq!(magnet.length, None);
+    let kept: Vec<_> = magnet.other.iter().map(|(key, value)| (&**key, &**value)).collect();
+    assert_eq!(kept, [("x.pe", "nowhere"), ("x.pe", "2001:db8::1:80"), ("x.pe", "a%2Fb:1"), ("xl", "long")]);
+    assert_eq!(magnet.to_string(), text);
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -105,7 +111,7 @@ prop_compose! {
         magnet.selection = selection.map(|ranges| ranges.into_iter().map(|(first, more)| first..=first + more).collect());
         let [trackers, web_seeds, exact, acceptable] = <[_; 4]>::try_from(lists).unwrap();
         (magnet.trackers, magnet.web_seeds, magnet.exact_sources, magnet.acceptable_sources) = (trackers, web_seeds, exact, acceptable);
-        magnet.peers = peers.into_iter().filter(|peer| peer.port() != 0).map(PeerAddress::from).collect();
+        magnet.peers = peers.into_iter().filter_map(|peer| peer.try_into().ok()).collect();
         magnet
     }
 }

@@ -121,7 +121,7 @@ fn everything_that_is_said_can_be_read_again() {
         .tracker("udp://c:1")
         .web_seed("http://w/")
         .http_seed("http://h/")
-        .node("router.example", 6881)
+        .node("router.example:6881".parse().unwrap())
         .comment("C")
         .created_by("B")
         .creation_date(7)
@@ -135,7 +135,7 @@ fn everything_that_is_said_can_be_read_again() {
         .unwrap();
     assert_eq!(torrent.trackers(), [vec!["http://a", "http://b"], vec!["udp://c:1"]]);
     assert_eq!((torrent.web_seeds(), torrent.http_seeds()), (&["http://w/".into()][..], &["http://h/".into()][..]));
-    assert_eq!(torrent.nodes(), [("router.example".into(), 6881)]);
+    assert_eq!(torrent.nodes(), ["router.example:6881".parse().unwrap()]);
     assert_eq!((torrent.comment(), torrent.created_by(), torrent.creation_date()), (Some("C"), Some("B"), Some(7)));
     assert_eq!((torrent.info().is_private(), torrent.info().source()), (true, Some("S")));
     assert_eq!(torrent.collections().collect::<Vec<_>>(), ["all"]);

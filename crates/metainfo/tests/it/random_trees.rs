@@ -1,4 +1,5 @@
-//! Any small tree of files survives being made into a torrent and read back. `PROPTEST_CASES` says how many are tried.
+//! Any small tree of files survives being made into a torrent and read back: 256 trees, or ten thousand in a minute:
+//! `PROPTEST_CASES=10000 cargo test --release -p torrent-metainfo --test it random_trees`
 
 use std::{collections::BTreeMap, fs};
 
@@ -46,7 +47,7 @@ proptest! {
         prop_assume!(made.info().is_folder());
         tree.assert_is(made.info());
         prop_assert_eq!(made.piece_layers().missing(made.info()).count(), 0);
-let again = builder.threads(1).build(tree.root()).unwrap();
+        let again = builder.threads(1).build(tree.root()).unwrap();
         prop_assert_eq!(again.as_bytes(), made.as_bytes(), "reproducible");
 
         let magnet: Magnet = made.magnet().to_string().parse().unwrap();

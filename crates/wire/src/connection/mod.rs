@@ -26,8 +26,9 @@ pub use send::ApiMisuse;
 
 /// The state of one connection: who chokes whom, what both sides can do, which messages may come when.
 ///
-/// It holds no payload and no list that a peer could make longer: its size is fixed when it is made. All methods that
-/// send append to a vector of the caller's, who writes it to the socket.
+/// It holds no payload and no list that a peer could make longer. Its size is fixed but for one bit per piece that the peer
+/// has announced, [`MAX_PIECES`](torrent_types::MAX_PIECES) at most. All methods that send append to a vector of the
+/// caller's, who writes it to the socket.
 ///
 /// ```
 /// # use std::time::Instant;

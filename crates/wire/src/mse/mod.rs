@@ -59,6 +59,13 @@ pub mod fuzzing;
 mod initiator;
 mod intake;
 mod keys;
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "words and their halves; indices run from 0 to the fixed length"
+)]
+mod modular;
 mod policy;
 mod rc4;
 mod responder;

@@ -2,6 +2,7 @@
 //! Never: dialling, listening, or a decision of the policy.
 
 use std::{
+    error, fmt,
     future::poll_fn,
     io,
     pin::Pin,
@@ -23,21 +24,50 @@ const READ_LENGTH: usize = 2 * 1024;
 const OUTBOX_LENGTH: usize = 16 * 1024;
 
 /// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum HandshakeError {
     /// The peer hung up. Many do so who know no MSE.
-    #[error("the peer closed the connection during the handshake")]
     Closed,
     /// The handshake failed.
-    #[error(transparent)]
-    Handshake(#[from] Error),
+    Handshake(Error),
     /// The stream below failed.
-    #[error(transparent)]
-    Io(#[from] io::Error),
+    Io(io::Error),
     /// The deadline passed.
-    #[error("the handshake took too long")]
     TimedOut,
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the peer closed the connection during the handshake"),
+            Self::Handshake(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+            Self::TimedOut => f.write_str("the handshake took too long"),
+        }
+    }
+}
+
+impl error::Error for HandshakeError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Handshake(error) => error.source(),
+            Self::Io(error) => error.source(),
+            Self::Closed | Self::TimedOut => None,
+        }
+    }
+}
+
+impl From<Error> for HandshakeError {
+    fn from(error: Error) -> Self {
+        Self::Handshake(error)
+    }
+}
+
+impl From<io::Error> for HandshakeError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 /// Dials: carries `handshake` to its end over `stream`.

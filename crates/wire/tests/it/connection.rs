@@ -36,6 +36,7 @@ fn contradictions_about_pieces_are_faults() {
     let field = Bitfield(&[0xf0]);
     assert_eq!(run(&[field, field]), Ok(()), "aria2 says haves so");
     assert_eq!(run(&[HaveNone, field]), Ok(()), "aria2 says haves so");
+    assert_eq!(run(&[Bitfield(&[0x50]), Have(0), Have(2), field]), Ok(()), "aria2 says haves so");
     assert_eq!(run(&[HaveAll, field]), Err(PeerFault::BitfieldRepeated));
     assert_eq!(run(&[HaveNone, HaveAll]), Err(PeerFault::BitfieldRepeated));
     assert_eq!(run(&[Have(1), field]), Ok(()));
@@ -46,6 +47,34 @@ fn contradictions_about_pieces_are_faults() {
     assert_eq!(run(&[Bitfield(&[0xf8])]), Err(PeerFault::NoSuchPiece { piece: 4 }), "a spare bit");
     assert_eq!(run(&[Bitfield(&[0xf0, 0])]), Err(PeerFault::BitfieldWrongLength { length: 2 }));
     assert_eq!(run(&[Have(4)]), Err(PeerFault::NoSuchPiece { piece: 4 }));
+}
+
+#[test]
+fn a_bitfield_that_takes_pieces_back_is_a_serious_fault_without_effect() {
+    let (mut connection, now) = connection(&ALL);
+    connection.set_geometry(geometry()).unwrap();
+    let mut say = |message: Message<'_>| connection.handle(now, &message).map(drop);
+    assert_eq!(say(Message::Bitfield(&[0x90])), Ok(()));
+    assert_eq!(say(Message::Have(1)), Ok(()));
+    for (bits, piece) in [([0x50], 0), ([0x90], 1), ([0xc0], 3), ([0], 0)] {
+        let fault = say(Message::Bitfield(&bits)).unwrap_err();
+        assert_eq!(fault, PeerFault::BitfieldTakesBack { piece });
+        assert_eq!(fault.severity(), Severity::Serious);
+    }
+    assert_eq!(say(Message::Bitfield(&[0xd0])), Ok(()), "what it had, and no more");
+    // BEP 54 is how to do it.
+    let lost = Message::Extended { id: ExtensionId::DONT_HAVE.get(), payload: &[0, 0, 0, 3] };
+    assert_eq!(say(lost), Ok(()));
+    assert_eq!(say(Message::Bitfield(&[0xc0])), Ok(()));
+}
+
+#[test]
+fn a_bitfield_before_the_metadata_may_not_take_pieces_back_either() {
+    let (mut connection, now) = connection(&ALL);
+    let mut say = |message: Message<'_>| connection.handle(now, &message).map(drop);
+    assert_eq!(say(Message::Have(20)), Ok(()));
+    assert_eq!(say(Message::Bitfield(&[0xff, 0xff])), Err(PeerFault::BitfieldTakesBack { piece: 20 }));
+    assert_eq!(say(Message::Bitfield(&[0, 0, 0x08])), Ok(()));
 }
 
 #[test]

@@ -4,7 +4,6 @@
 mod inputs;
 
 use divan::{Bencher, black_box};
-use serde::Deserialize;
 
 fn main() {
     divan::main();
@@ -86,104 +85,51 @@ mod any {
     }
 }
 
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "decoded, not used")]
-struct Torrent<'a> {
-    #[serde(borrow)]
-    announce: &'a str,
-    #[serde(borrow, rename = "announce-list")]
-    announce_list: Vec<Vec<&'a str>>,
-    #[serde(borrow)]
-    info: Info<'a>,
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "decoded, not used")]
-struct Info<'a> {
-    #[serde(borrow)]
-    files: Vec<File<'a>>,
-    name: &'a str,
-    #[serde(rename = "piece length")]
-    piece_length: u32,
-    #[serde(with = "serde_bytes")]
-    pieces: &'a [u8],
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "decoded, not used")]
-struct File<'a> {
-    length: u64,
-    #[serde(borrow)]
-    path: Vec<&'a str>,
-}
-
-/// For crates that cannot lend from the input.
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "decoded, not used")]
-struct OwnedTorrent {
-    announce: String,
-    #[serde(rename = "announce-list")]
-    announce_list: Vec<Vec<String>>,
-    info: OwnedInfo,
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "decoded, not used")]
-struct OwnedInfo {
-    files: Vec<OwnedFile>,
-    name: String,
-    #[serde(rename = "piece length")]
-    piece_length: u32,
-    #[serde(with = "serde_bytes")]
-    pieces: Vec<u8>,
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "decoded, not used")]
-struct OwnedFile {
-    length: u64,
-    path: Vec<String>,
-}
-
-/// A torrent into a struct.
+/// To a type, by serde: the same type for all. Lent from the input where the crate can, and owned.
 #[divan::bench_group(name = "serde")]
 mod typed {
+    use torrent_bencode_compare::{OwnedPacket, OwnedTorrent, Packet, Torrent};
+
     use super::*;
 
-    const INPUTS: [&str; 2] = ["torrent", "huge_torrent"];
-
-    #[divan::bench(args = INPUTS)]
-    fn torrent_bencode_borrowed(bencher: Bencher<'_, '_>, name: &str) {
-        time(bencher, name, |input| torrent_bencode::serde::from_bytes::<Torrent<'_>>(input).is_ok());
+    macro_rules! bench {
+        ($inputs:expr, $lent:ty, $owned:ty) => {
+            bench! { $inputs,
+                torrent_bencode_borrowed: torrent_bencode::serde::from_bytes, $lent;
+                torrent_bencode_owned: torrent_bencode::serde::from_bytes, $owned;
+                bt_bencode_borrowed: bt_bencode::from_slice, $lent;
+                bt_bencode_owned: bt_bencode::from_slice, $owned;
+                librqbit_bencode_borrowed: librqbit_bencode::from_bytes, $lent;
+                librqbit_bencode_owned: librqbit_bencode::from_bytes, $owned;
+                serde_bencode_owned: serde_bencode::from_bytes, $owned;
+            }
+        };
+        ($inputs:expr, $($name:ident: $from_bytes:path, $type:ty;)*) => {$(
+            #[divan::bench(args = $inputs)]
+            fn $name(bencher: Bencher<'_, '_>, name: &str) {
+                let decode = |input: &[u8]| {
+                    let value: Result<$type, _> = black_box($from_bytes(input));
+                    value.is_ok()
+                };
+                time(bencher, name, decode);
+            }
+        )*};
     }
 
-    #[divan::bench(args = INPUTS)]
-    fn torrent_bencode_owned(bencher: Bencher<'_, '_>, name: &str) {
-        time(bencher, name, |input| torrent_bencode::serde::from_bytes::<OwnedTorrent>(input).is_ok());
+    mod torrent {
+        use super::*;
+
+        bench!(["torrent", "huge_torrent"], Torrent<'_>, OwnedTorrent);
+        // Its `Option` is a list, so not for packets.
+        bench! { ["torrent", "huge_torrent"],
+            bendy_borrowed: bendy::serde::from_bytes, Torrent<'_>;
+            bendy_owned: bendy::serde::from_bytes, OwnedTorrent;
+        }
     }
 
-    #[divan::bench(args = INPUTS)]
-    fn bendy_owned(bencher: Bencher<'_, '_>, name: &str) {
-        time(bencher, name, |input| bendy::serde::from_bytes::<OwnedTorrent>(input).is_ok());
-    }
+    mod packet {
+        use super::*;
 
-    #[divan::bench(args = INPUTS)]
-    fn bt_bencode_owned(bencher: Bencher<'_, '_>, name: &str) {
-        time(bencher, name, |input| bt_bencode::from_slice::<OwnedTorrent>(input).is_ok());
-    }
-
-    #[divan::bench(args = INPUTS)]
-    fn librqbit_bencode_borrowed(bencher: Bencher<'_, '_>, name: &str) {
-        time(bencher, name, |input| librqbit_bencode::from_bytes::<Torrent<'_>>(input).is_ok());
-    }
-
-    #[divan::bench(args = INPUTS)]
-    fn librqbit_bencode_owned(bencher: Bencher<'_, '_>, name: &str) {
-        time(bencher, name, |input| librqbit_bencode::from_bytes::<OwnedTorrent>(input).is_ok());
-    }
-
-    #[divan::bench(args = INPUTS)]
-    fn serde_bencode_owned(bencher: Bencher<'_, '_>, name: &str) {
-        time(bencher, name, |input| serde_bencode::from_bytes::<OwnedTorrent>(input).is_ok());
+        bench!(["ping", "find_node", "get_peers"], Packet<'_>, OwnedPacket);
     }
 }
