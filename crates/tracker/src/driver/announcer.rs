@@ -220,10 +220,18 @@ impl Task {
             Err(error) => self.shared.tiers().handle_failure(now(), ticket, error),
         }
         tokio::select! {
+            biased;
             // Nobody listening is fine.
             _ = self.events.send(announced) => {}
             // Somebody who listens but does not read shall not keep us from leaving.
-            () = self.shared.changed.notified() => self.shared.changed.notify_one(),
+            () = self.left() => {}
+        }
+    }
+
+    /// Returns when we are to leave.
+    async fn left(&self) {
+        while !self.shared.tiers().is_leaving() {
+            self.shared.changed.notified().await;
         }
     }
 }

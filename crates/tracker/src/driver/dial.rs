@@ -11,13 +11,14 @@ use socket2::{Domain, Protocol, SockRef, Type};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpSocket, TcpStream, UdpSocket},
-    time::timeout,
+    task::JoinSet,
+    time::{sleep, timeout},
 };
 
 use super::{
     config::Config,
     proxy::{Kind, Proxy},
-    resolve::{Resolver, check_unresolved},
+    resolve::{Resolver, check_unresolved, written_address},
 };
 use crate::{
     error::{Error, Refused},
@@ -27,7 +28,7 @@ use crate::{
 /// A connection, and what is known of the place where it ends.
 pub(super) struct Dialed {
     pub(super) stream: TokioIo<Box<dyn Stream>>,
-    /// The address that was connected to; `None` behind a proxy, which does not tell.
+    /// The address that was connected to; `None` for a name that a proxy resolves.
     pub(super) ip: Option<IpAddr>,
 }
 
@@ -54,7 +55,7 @@ impl Dialer {
 
     pub(super) async fn dial(&self, url: &TrackerUrl) -> Result<Dialed, Error> {
         let (stream, ip) = match &self.config.proxy {
-            Some(proxy) => (self.dial_proxy(proxy, url).await?, None),
+            Some(proxy) => (self.dial_proxy(proxy, url).await?, written_address(url.host())),
             None => {
                 let stream = self.connect_any(&self.resolver.resolve(url).await?).await?;
                 let ip = stream.peer_addr()?.ip();
@@ -94,25 +95,39 @@ impl Dialer {
         Ok(stream)
     }
 
+    /// To the first that answers; the next one is tried, too, when one fails or has been silent for a moment. RFC 8305 § 5.
     async fn connect_any(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for &address in addresses {
-            match timeout(CONNECT_TIMEOUT, self.connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => last = error,
-                Err(_) => last = io::ErrorKind::TimedOut.into(),
+        let (mut attempts, mut addresses) = (JoinSet::new(), addresses.iter().peekable());
+        loop {
+            if let Some(&address) = addresses.next() {
+                match self.socket(address.ip()) {
+                    Ok(socket) => _ = attempts.spawn(timeout(CONNECT_TIMEOUT, socket.connect(address))),
+                    Err(error) => {
+                        last = error;
+                        continue;
+                    }
+                }
+            }
+            tokio::select! {
+                Some(outcome) = attempts.join_next() => match outcome {
+                    Ok(Ok(Ok(stream))) => return Ok(stream),
+                    Ok(Ok(Err(error))) => last = error,
+                    _ => last = io::ErrorKind::TimedOut.into(),
+                },
+                () = sleep(HEAD_START), if addresses.peek().is_some() => {}
+                else => return Err(last),
             }
         }
-        Err(last)
     }
 
-    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        if let Some(local) = self.config.bind_for(address.ip())? {
+    fn socket(&self, to: IpAddr) -> io::Result<TcpSocket> {
+        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(local) = self.config.bind_for(to)? {
             socket.bind(SocketAddr::new(local, 0))?;
         }
         bind_interface(&SockRef::from(&socket), self.config.interface.as_deref())?;
-        socket.connect(address).await
+        Ok(socket)
     }
 
     /// A socket for UDP trackers of the family of `like`.
@@ -140,5 +155,8 @@ fn bind_interface(_socket: &SockRef<'_>, name: Option<&str>) -> io::Result<()> {
     name.map_or(Ok(()), |_| Err(io::ErrorKind::Unsupported.into()))
 }
 
-/// For one address; the next one wants its chance within the request's time.
+/// For one address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Of an address before the next.
+const HEAD_START: Duration = Duration::from_millis(250);

@@ -334,6 +334,75 @@ async fn a_kept_connection_that_has_died_is_replaced() {
     assert_eq!(tracker.connections(), 5);
 }
 
+/// A tracker that keeps every connection open, and tells how many are.
+async fn patient() -> (Scripted, tokio::sync::watch::Receiver<usize>) {
+    let (open, count) = tokio::sync::watch::channel(0);
+    let tracker = scripted(move |mut stream, _| {
+        let open = open.clone();
+        async move {
+            open.send_modify(|open| *open += 1);
+            while head(&mut stream).await.is_some() {
+                let _ = stream.write_all(&ok(ANSWER)).await;
+            }
+            open.send_modify(|open| *open -= 1);
+        }
+    });
+    (tracker.await, count)
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_are_closed_after_half_a_minute() {
+    let (tracker, mut open) = patient().await;
+    let client = Client::new(Config::default());
+    let start = tokio::time::Instant::now();
+    for _ in 0..2 {
+        client.announce(&tracker.url(), &request()).await.unwrap();
+        assert_eq!(*open.borrow(), 1);
+        open.wait_for(|open| *open == 0).await.unwrap();
+    }
+    assert_eq!((start.elapsed().as_secs(), tracker.connections()), (60, 2));
+}
+
+#[tokio::test]
+async fn all_trackers_together_keep_no_more_connections_than_may_be_open() {
+    let client = Client::new(Config::default().connections(2));
+    let mut trackers = Vec::new();
+    for _ in 0..4 {
+        let (tracker, open) = patient().await;
+        client.announce(&tracker.url(), &request()).await.unwrap();
+        trackers.push((tracker, open));
+    }
+    for (_, open) in &mut trackers[2..] {
+        open.wait_for(|open| *open == 0).await.unwrap();
+    }
+    assert!(trackers[..2].iter().all(|(_, open)| *open.borrow() == 1));
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_knows_is_unresolved() {
+    // No label has more than 63 characters: no server is asked.
+    let url: TrackerUrl = format!("http://{}.example/announce", "a".repeat(64)).parse().unwrap();
+    let outcome = Client::new(Config::default()).announce(&url, &request()).await;
+    assert!(matches!(outcome, Err(Error::Unresolved)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_redirect_into_the_local_network_is_refused_behind_a_proxy_as_well() {
+    for inside in ["127.0.0.1", "10.0.0.1", "localhost", "127.1", "[::1]"] {
+        let proxy = canned(response("302 Found", &format!("Location: http://{inside}/announce\r\n"), b"")).await;
+        let config = Config::default().proxy(Some(Proxy::parse(&format!("http://{}", proxy.address)).unwrap()));
+        let announce = async |url: &str| {
+            let url: TrackerUrl = url.parse().unwrap();
+            Client::new(config.clone()).announce(&url.trust(Trust::User), &request()).await
+        };
+        let outcome = announce("http://tracker.example/announce").await;
+        assert!(matches!(outcome, Err(Error::Refused(Refused::RedirectToLocal))), "{inside}: {outcome:?}");
+        // From inside to inside, until it is too much.
+        let outcome = announce("http://10.0.0.9/announce").await;
+        assert!(matches!(outcome, Err(Error::Refused(Refused::TooManyRedirects))), "{inside}: {outcome:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_http_proxy_gets_whole_urls_and_its_password() {
     let proxy = scripted(|mut stream, _| async move {
