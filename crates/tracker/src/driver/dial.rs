@@ -160,3 +160,39 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Of an address before the next.
 const HEAD_START: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A listener whose queue is full: it answers nobody.
+    async fn silent() -> (TcpListener, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(Ok(stream)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+            waiting.push(stream);
+        }
+        (listener, waiting)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_address_and_one_that_refuses_hold_up_nobody() {
+        let (silent, _waiting) = silent().await;
+        let listens = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let [silent, listens] = [&silent, &listens].map(|listener| listener.local_addr().unwrap());
+        let refuses = ([127, 0, 0, 1], 1).into();
+        let dialer = Dialer::new(Config::default());
+        let start = tokio::time::Instant::now();
+        let stream = dialer.connect_any(&[refuses, silent, listens]).await.unwrap();
+        assert_eq!((stream.peer_addr().unwrap(), start.elapsed().as_millis() / 10), (listens, 25));
+        let error = dialer.connect_any(&[silent, refuses]).await.unwrap_err();
+        assert_eq!((error.kind(), start.elapsed().as_secs()), (io::ErrorKind::TimedOut, 10));
+        assert_eq!(dialer.connect_any(&[]).await.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    }
+}
