@@ -66,7 +66,7 @@ enum Answer {
 
 impl Announcer {
     /// Begins to announce at once. `request` says who we are; its amounts are those of the beginning (`left` 0 is a seed), its event
-    /// is ignored. What comes of it arrives in the channel; whoever drops that is not interested.
+    /// is ignored. What comes of it arrives in the channel: read it, for announces wait when it is full, or drop it.
     #[must_use]
     pub fn spawn(client: Client, mut tiers: Tiers, request: AnnounceRequest) -> (Self, mpsc::Receiver<Announced>) {
         tiers.start(now(), request.left == 0);

@@ -87,7 +87,7 @@ impl Dialer {
 
     async fn dial_proxy(&self, proxy: &Proxy, url: &TrackerUrl) -> Result<TcpStream, Error> {
         // The user named the proxy: any address will do.
-        let addresses = tokio::net::lookup_host((proxy.host.as_str(), proxy.port)).await?;
+        let addresses = tokio::net::lookup_host((proxy.address.host(), proxy.address.port())).await?;
         let mut stream = self.connect_any(&addresses.collect::<Vec<_>>()).await?;
         if self.absolute_form(url).is_none() {
             proxy.tunnel(&mut stream, url.host(), url.port()).await?;
