@@ -58,4 +58,28 @@ fn what_goes_wrong_has_its_exit_code() {
     assert_eq!(folder.run(&["announce", &http, "short"]).code, Some(2));
     folder.run(&["announce", &http.replace("announce", "nothing"), HASH]).fails(9);
     folder.run(&["scrape", "http://127.0.0.1:1/announce", HASH]).fails(8);
+    let unknown = format!("http://{}.example/announce", "a".repeat(64));
+    let done = folder.run(&["announce", "--json", &unknown, HASH]);
+    assert_eq!((done.code, done.stdout.as_slice()), (Some(8), &b""[..]));
+    assert_eq!(done.stderr, "torrent: the tracker's host name has no address\n");
+    folder.run(&["announce", &http.replace("//", "//me:pw@"), HASH]).fails(2);
+    folder.run(&["scrape", &http.replace("announce", "x"), HASH]).fails(2);
+    assert_eq!(folder.run(&["tracker", "--listen", "nowhere"]).code, Some(2));
+    folder.run(&["tracker", "--listen", http.trim_start_matches("http://").trim_end_matches("/announce")]).fails(8);
+}
+
+#[test]
+fn bep52_a_hash_of_v2_is_truncated() {
+    let folder = Folder::new();
+    let (_tracker, urls) = tracker(&folder);
+    let (long, short) = ("ab".repeat(32), "ab".repeat(20));
+    for (url, port) in urls.iter().zip(["1001", "1002"]) {
+        assert_eq!(folder.run(&["announce", url, &long, "--port", port]).code, Some(0));
+    }
+    for url in &urls {
+        assert_eq!(
+            folder.run(&["scrape", url, &long, &short]).stdout,
+            format!("{short}\t0\t2\t0\n").repeat(2).as_bytes()
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use torrent_tracker::{Amounts, AnnounceRequest, Announced, Announcer, Schedule, Tiers, Trust};
+use torrent_tracker::{Amounts, AnnounceRequest, Announced, Announcer, Reach, Schedule, Tiers, Trust};
 
 use crate::{
     Event, Phase,
@@ -15,9 +15,17 @@ const UPDATE: Duration = Duration::from_secs(1);
 /// For the tracker to hear that the download has finished, when the torrent is stopped at that moment.
 const LAST_WORD: Duration = Duration::from_secs(2);
 
+/// Longer than any announce takes.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Announces one torrent for as long as it lives. `seed` decides the order inside tiers, and the `key` by which trackers know us again.
 pub(crate) async fn announce(torrent: Arc<Shared>, trackers: Vec<Vec<String>>, seed: u64) {
-    let tiers = Tiers::new(trackers, Trust::Torrent, torrent.core.config.announce_to, Schedule::default(), seed);
+    let (mut reach, mut schedule) = (torrent.core.config.announce_to, Schedule::default());
+    if torrent.info.is_private() {
+        // BEP 27: one at a time, and another only when that one has failed.
+        (reach, schedule.patience) = (Reach::FirstAnswer, A_DAY);
+    }
+    let tiers = Tiers::new(trackers, Trust::Torrent, reach, schedule, seed);
     for skipped in tiers.skipped() {
         let (url, reason) = (skipped.text.as_str().into(), skipped.reason.to_string().into());
         torrent.report(Event::TrackerFailed { url, reason });

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::task::JoinSet;
 use torrent_metainfo::{Info, Magnet, Metainfo, PieceLayers};
-use torrent_tracker::{AnnounceRequest, TrackerUrl, Trust};
+use torrent_tracker::{AnnounceRequest, AnnounceResponse, MAX_TRACKERS, Retry, TrackerUrl, Trust};
 use torrent_wire::{FetchOptions, MetadataHash, fetch_metadata};
 
 use crate::{Client, Error, clock};
@@ -47,7 +47,7 @@ impl Known {
 }
 
 enum Found {
-    Peers { tracker: usize, min_interval: Duration, peers: Vec<SocketAddr> },
+    Peers { tracker: usize, pause: Duration, peers: Vec<SocketAddr> },
     Metadata(Box<Metainfo>),
     Nothing,
 }
@@ -75,7 +75,8 @@ impl Client {
             FetchOptions::default().encryption(self.core.config.encryption).peer_id(self.core.make_peer_id()?);
         let request = AnnounceRequest::new(magnet.info_hashes.short(), self.core.make_peer_id()?, self.core.port);
         let urls = magnet.trackers.iter().filter_map(|url| Some(TrackerUrl::parse(url).ok()?.trust(Trust::Torrent)));
-        let mut trackers: Vec<_> = urls.map(|url| Tracker { url, due: clock::now() }).collect();
+        let urls: BTreeSet<_> = urls.take(MAX_TRACKERS).collect();
+        let mut trackers: Vec<_> = urls.into_iter().map(|url| Tracker { url, due: clock::now() }).collect();
         let hash = magnet.info_hashes.v1().map(MetadataHash::from);
         let hash = hash.or_else(|| magnet.info_hashes.v2().map(MetadataHash::from)).ok_or(Error::V2Only)?;
         loop {
@@ -107,8 +108,8 @@ impl Client {
             work.spawn(async move {
                 let answer = client.announce(&url, &request).await;
                 tracing::debug!(%url, ok = answer.is_ok(), "asked for peers");
-                let answer = answer.unwrap_or_default();
-                Ok(Found::Peers { tracker, min_interval: answer.min_interval.unwrap_or_default(), peers: answer.peers })
+                let pause = pause_after(&answer);
+                Ok(Found::Peers { tracker, pause, peers: answer.unwrap_or_default().peers })
             });
         }
         let mut seen = BTreeSet::new();
@@ -133,9 +134,9 @@ impl Client {
             }
             match work.join_next().await {
                 Some(Ok(Ok(Found::Metadata(metainfo)))) => return Ok(Some(*metainfo)),
-                Some(Ok(Ok(Found::Peers { tracker, min_interval, peers }))) => {
+                Some(Ok(Ok(Found::Peers { tracker, pause, peers }))) => {
                     if let Some(tracker) = trackers.get_mut(tracker) {
-                        tracker.due = tracker.due.max(clock::now() + min_interval.clamp(MIN_INTERVAL, MAX_INTERVAL));
+                        tracker.due = tracker.due.max(clock::now() + pause);
                     }
                     for peer in peers {
                         known.add(peer);
@@ -153,6 +154,19 @@ impl Client {
     }
 }
 
+/// Until the tracker may be asked again: what it says, BEP 31 included, in reason.
+fn pause_after(answer: &Result<AnnounceResponse, torrent_tracker::Error>) -> Duration {
+    let pause = match answer {
+        Ok(answer) => answer.min_interval.unwrap_or_default(),
+        Err(error) => match error.retry() {
+            Some(Retry::After(pause)) => pause,
+            Some(Retry::Never) => MAX_INTERVAL,
+            _ => Duration::ZERO,
+        },
+    };
+    pause.clamp(MIN_INTERVAL, MAX_INTERVAL)
+}
+
 /// A .torrent file of what peers and the link say.
 fn torrent_of(magnet: &Magnet, info: impl Into<bytes::Bytes>) -> Result<Metainfo, Error> {
     let info = match Info::from_peers(&magnet.info_hashes, info) {
@@ -163,4 +177,28 @@ fn torrent_of(magnet: &Magnet, info: impl Into<bytes::Bytes>) -> Result<Metainfo
     let trackers: Vec<_> = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
     let torrent = Metainfo::from_info(&info, &PieceLayers::default())?;
     torrent.edit().trackers(&trackers).web_seeds(&magnet.web_seeds).apply().map_err(|_| Error::WrongMetadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trackers_are_asked_again_when_they_say_so_within_reason() {
+        let refused =
+            |retry: &[u8]| torrent_tracker::http::decode_announce(&[b"d14:failure reason2:no", retry, b"e"].concat());
+        let mut answer = AnnounceResponse::default();
+        answer.min_interval = Some(Duration::from_secs(90));
+        for (answer, seconds) in [
+            (Ok(answer), 90),
+            (Ok(AnnounceResponse::default()), 60),
+            (Err(torrent_tracker::Error::TimedOut), 60),
+            (refused(b""), 60),
+            (refused(b"8:retry ini5e"), 300),
+            (refused(b"8:retry ini99999999e"), 86400),
+            (refused(b"8:retry in5:never"), 86400),
+        ] {
+            assert_eq!(pause_after(&answer).as_secs(), seconds, "{answer:?}");
+        }
+    }
 }

@@ -15,9 +15,9 @@ pub enum Error {
     /// The tracker understood and said no.
     #[error(transparent)]
     Failure(#[from] Failure),
-    /// The host name could not be resolved, or the network failed underneath.
-    #[error("network: {0}")]
-    Io(#[from] io::Error),
+    /// The network failed underneath.
+    #[error("the tracker cannot be reached: {0}")]
+    Io(io::Error),
     /// Our own policy forbids it.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -27,9 +27,18 @@ pub enum Error {
     /// No answer within the time allowed.
     #[error("the tracker did not answer in time")]
     TimedOut,
+    /// Nobody knows the tracker's host name, or nobody could be asked.
+    #[error("the tracker's host name has no address")]
+    Unresolved,
     /// The address of the tracker is not one that can be used.
     #[error(transparent)]
     Url(#[from] UrlError),
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 impl Error {
@@ -118,7 +127,7 @@ pub enum Refused {
     /// The host is a multicast, broadcast or otherwise impossible address, or a local one that this URL may not reach.
     #[error("the tracker's address is local or not a host, and the URL is not trusted with it")]
     Address,
-    /// The answer, after decompression, is larger than the limit.
+    /// The answer, before or after decompression, is larger than [`http::MAX_BODY`](crate::http::MAX_BODY).
     #[error("the answer is too large")]
     BodyTooLarge,
     /// Too many requests wait already.
@@ -133,7 +142,7 @@ pub enum Refused {
     /// The proxy cannot carry datagrams, and going around it would give the user away.
     #[error("UDP trackers are not reached around a proxy")]
     ProxyUdp,
-    /// A tracker on the internet redirects into the local network.
+    /// A tracker on the internet redirects to an address that is not there.
     #[error("the tracker redirects into the local network")]
     RedirectToLocal,
     /// More redirects than allowed.

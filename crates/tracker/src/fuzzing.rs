@@ -123,10 +123,15 @@ pub fn http_server(data: &[u8]) {
         let (mut input, mut out) = (Vec::new(), Vec::new());
         for chunk in data.chunks(step) {
             input.extend_from_slice(chunk);
-            let answer = tracker.handle_bytes(now, from, &input, &shards, &mut out);
-            input.drain(..answer.consumed);
-            if answer.close {
-                break;
+            loop {
+                let answer = tracker.handle_bytes(now, from, &input, &shards, &mut out);
+                input.drain(..answer.consumed);
+                if answer.close {
+                    return out;
+                }
+                if answer.consumed == 0 {
+                    break;
+                }
             }
         }
         out

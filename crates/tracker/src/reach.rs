@@ -14,9 +14,9 @@ use crate::{
 #[non_exhaustive]
 pub enum Trust {
     /// From a torrent or a magnet link that anybody may have written. Over HTTP, local addresses (loopback, private networks,
-    /// link-local) are reached only if the path begins with `/announce` or `/scrape`, so that trackers at home work and other
-    /// services cannot be commanded. libtorrent has this rule for loopback. UDP reaches them: no service of another kind
-    /// understands BEP 15's first packet.
+    /// link-local) are reached only if the path begins with `/announce` or `/scrape` and does not lead out of there (`..`, or
+    /// anything percent-encoded), so that trackers at home work and other services cannot be commanded. libtorrent has this rule
+    /// for loopback. UDP reaches them: no service of another kind understands BEP 15's first packet.
     #[default]
     Torrent,
     /// Like `Torrent`, but local addresses are never reached.
@@ -40,10 +40,13 @@ fn may_lead_to(url: &TrackerUrl, ip: IpAddr) -> bool {
         (Place::Nowhere, _) => false,
         (Place::Global, _) | (Place::Local, Trust::User) => true,
         (Place::Local, Trust::PublicOnly) => false,
-        (Place::Local, Trust::Torrent) => {
-            url.scheme() == Scheme::Udp || ["/announce", "/scrape"].iter().any(|path| url.target().starts_with(path))
-        }
+        (Place::Local, Trust::Torrent) => url.scheme() == Scheme::Udp || is_path_of_a_tracker(url.target()),
     }
+}
+
+fn is_path_of_a_tracker(target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
+    ["/announce", "/scrape"].iter().any(|start| path.starts_with(start)) && !path.contains("..") && !path.contains('%')
 }
 
 /// Is `ip` inside this machine or the network around it?
@@ -83,7 +86,13 @@ fn reach_v6(ip: Ipv6Addr) -> Place {
     let segments = ip.segments();
     if ip.is_multicast() {
         Place::Nowhere
-    } else if ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local() {
+    } else if ip.is_loopback()
+        || ip.is_unspecified()
+        || ip.is_unique_local()
+        || ip.is_unicast_link_local()
+        || matches!(segments, [0xfec0..=0xfeff, ..] | [0x64, 0xff9b, 1, ..])
+    {
+        // Site-local addresses are deprecated, not gone (RFC 3879); 64:ff9b:1::/48 is a translator of the network's own (RFC 8215).
         Place::Local
     } else if let [0x2002, high, low, ..] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] = segments {
         // 6to4 and NAT64 carry an IPv4 address: it is the one that is reached.
@@ -115,6 +124,9 @@ mod tests {
             ("::", Place::Local),
             ("fe80::1", Place::Local),
             ("fd00::1", Place::Local),
+            ("fec0::1", Place::Local),
+            ("64:ff9b:1::808:808", Place::Local),
+            ("64:ff9b::8.8.8.8", Place::Global),
             ("::ffff:127.0.0.1", Place::Local),
             ("2002:7f00:1::", Place::Local),
             ("64:ff9b::10.0.0.1", Place::Local),
@@ -135,6 +147,10 @@ mod tests {
         assert!(check("http://t/scrape", Trust::Torrent).is_ok());
         assert!(check("http://t/api/v1/reboot", Trust::Torrent).is_err());
         assert!(check("http://t/x?/announce", Trust::Torrent).is_err());
+        for way_out in ["/../api", "/..;/api", "/%2e%2e/api", "/%2E./api", "%2f..%2fapi", "/..\\api", "/.%2e/"] {
+            assert!(check(&format!("http://t/announce{way_out}"), Trust::Torrent).is_err(), "{way_out}");
+        }
+        assert!(check("http://t/announce?passkey=%2e%2e/..", Trust::Torrent).is_ok());
         assert!(check("udp://t:1/", Trust::Torrent).is_ok());
         assert!(check("http://t/announce", Trust::PublicOnly).is_err());
         assert!(check("udp://t:1/", Trust::PublicOnly).is_err());

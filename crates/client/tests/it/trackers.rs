@@ -115,3 +115,19 @@ async fn all_trackers_are_told_if_the_config_says_so() {
         assert_eq!(heard.iter().filter(|heard| **heard == ["started 0", "stopped 0"]).count(), told, "{heard:?}");
     }
 }
+
+#[tokio::test]
+async fn a_private_torrent_tells_one_tracker_whatever_the_config_says() {
+    let fixture = Fixture::single(200_000, 1 << 15);
+    let (first, second) = (tracker(None).await, tracker(None).await);
+    let reach = AnnounceTo::AllTrackers;
+    let client = Client::start(Config::default().listen(Listen::Nowhere).announce_to(reach)).await.unwrap();
+    let trackers = [vec![first.0.clone()], vec![second.0.clone()]];
+    let metainfo = fixture.metainfo.edit().private(true).trackers(&trackers).apply().unwrap();
+    let torrent = client.add(AddTorrent::new(metainfo, fixture.path())).unwrap();
+    let mut events = torrent.events();
+    while !matches!(events.recv().await.unwrap(), torrent_client::Event::TrackerAnswered { .. }) {}
+    client.stop().await;
+    assert_eq!(*first.1.lock().unwrap(), ["started 0", "stopped 0"]);
+    assert!(second.1.lock().unwrap().is_empty());
+}

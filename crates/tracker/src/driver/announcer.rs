@@ -66,7 +66,7 @@ enum Answer {
 
 impl Announcer {
     /// Begins to announce at once. `request` says who we are; its amounts are those of the beginning (`left` 0 is a seed), its event
-    /// is ignored. What comes of it arrives in the channel; whoever drops that is not interested.
+    /// is ignored. What comes of it arrives in the channel: read it, for announces wait when it is full, or drop it.
     #[must_use]
     pub fn spawn(client: Client, mut tiers: Tiers, request: AnnounceRequest) -> (Self, mpsc::Receiver<Announced>) {
         tiers.start(now(), request.left == 0);
@@ -220,10 +220,18 @@ impl Task {
             Err(error) => self.shared.tiers().handle_failure(now(), ticket, error),
         }
         tokio::select! {
+            biased;
             // Nobody listening is fine.
             _ = self.events.send(announced) => {}
             // Somebody who listens but does not read shall not keep us from leaving.
-            () = self.shared.changed.notified() => self.shared.changed.notify_one(),
+            () = self.left() => {}
+        }
+    }
+
+    /// Returns when we are to leave.
+    async fn left(&self) {
+        while !self.shared.tiers().is_leaving() {
+            self.shared.changed.notified().await;
         }
     }
 }

@@ -1,9 +1,9 @@
 //! One call per question, whatever the scheme.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::StatusCode;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use torrent_types::InfoHash;
 
 use super::{
@@ -84,59 +84,68 @@ impl Client {
     /// See [`Error`].
     pub async fn scrape(&self, url: &TrackerUrl, info_hashes: &[InfoHash]) -> Result<Vec<Option<ScrapeEntry>>, Error> {
         let url = url.scrape()?;
-        let mut entries = Vec::new();
         if url.scheme() == Scheme::Udp {
-            let to = *self
-                .resolve_udp(&url)
-                .await?
-                .first()
-                .ok_or(io::ErrorKind::AddrNotAvailable)
-                .map_err(io::Error::from)?;
-            for part in info_hashes.chunks(MAX_SCRAPE) {
-                match self.shared.udp.ask(to, Question::Scrape(part.to_vec())).await? {
-                    Answer::Scrape(answer) if answer.len() == part.len() => {
-                        entries.extend(answer.into_iter().map(Some))
-                    }
-                    _ => return Err(DecodeError::Short.into()),
-                }
-            }
-        } else {
-            for part in info_hashes.chunks(MAX_SCRAPE_HTTP) {
-                let answer = self.shared.http.get(&url, &http::scrape_target(&url, part)).await?;
-                check_status(&answer)?;
-                entries.extend(http::decode_scrape(&answer.body, part)?);
-            }
+            return self.scrape_udp(&url, info_hashes).await;
+        }
+        let mut entries = Vec::new();
+        for part in info_hashes.chunks(MAX_SCRAPE_HTTP) {
+            let answer = self.shared.http.get(&url, &http::scrape_target(&url, part)).await?;
+            check_status(&answer)?;
+            entries.extend(http::decode_scrape(&answer.body, part)?);
         }
         Ok(entries)
     }
 
     /// To the first address of each family at once; the peers of both are joined. BEP 7 § "Tracker Hostname Resolution".
     async fn announce_udp(&self, url: &TrackerUrl, question: Question) -> Result<AnnounceResponse, Error> {
-        let addresses = self.resolve_udp(url).await?;
-        let ask = async |to: Option<&SocketAddr>| match to {
-            None => Err(io::Error::from(io::ErrorKind::AddrNotAvailable).into()),
-            Some(&to) => match self.shared.udp.ask(to, question.clone()).await? {
-                Answer::Announce(response) => Ok(response),
-                Answer::Scrape(_) => Err(DecodeError::UnexpectedAction(2).into()),
-            },
+        let (first, other) = self.resolve_udp(url).await?;
+        let ask = async |to| match self.shared.udp.ask(to, question.clone()).await? {
+            Answer::Announce(response) => Ok(response),
+            Answer::Scrape(_) => Err(DecodeError::UnexpectedAction(2).into()),
         };
-        let v4 = addresses.iter().find(|address| address.is_ipv4());
-        let v6 = addresses.iter().find(|address| address.is_ipv6());
-        if v4.is_none() || v6.is_none() {
-            return ask(v4.or(v6)).await;
-        }
-        let (mut v4, mut v6) = (Box::pin(ask(v4)), Box::pin(ask(v6)));
+        let Some(other) = other else { return ask(first).await };
+        let (mut first, mut other) = (Box::pin(ask(first)), Box::pin(ask(other)));
         tokio::select! {
-            answer = &mut v4 => join(answer, v6).await,
-            answer = &mut v6 => join(answer, v4).await,
+            answer = &mut first => join(answer, other).await,
+            answer = &mut other => join(answer, first).await,
         }
     }
 
-    async fn resolve_udp(&self, url: &TrackerUrl) -> Result<Vec<SocketAddr>, Error> {
+    /// At its first address; if that is silent or knows nothing, at one of the other family.
+    async fn scrape_udp(&self, url: &TrackerUrl, info_hashes: &[InfoHash]) -> Result<Vec<Option<ScrapeEntry>>, Error> {
+        let (first, other) = self.resolve_udp(url).await?;
+        let ask = async |to| {
+            let mut entries = Vec::new();
+            for part in info_hashes.chunks(MAX_SCRAPE) {
+                match self.shared.udp.ask(to, Question::Scrape(part.to_vec())).await? {
+                    Answer::Scrape(answer) if answer.len() == part.len() => {
+                        entries.extend(answer.into_iter().map(Some));
+                    }
+                    _ => return Err(DecodeError::Short.into()),
+                }
+            }
+            Ok(entries)
+        };
+        let Some(other) = other else { return ask(first).await };
+        let late = async {
+            sleep(OTHER_FAMILY).await;
+            ask(other).await
+        };
+        let (mut first, mut other) = (Box::pin(ask(first)), Box::pin(late));
+        tokio::select! {
+            answer = &mut first => either(answer, other).await,
+            answer = &mut other => either(answer, first).await,
+        }
+    }
+
+    /// The first address, and the first of the other family.
+    async fn resolve_udp(&self, url: &TrackerUrl) -> Result<(SocketAddr, Option<SocketAddr>), Error> {
         if self.shared.dialer.config.proxy.is_some() {
             return Err(Refused::ProxyUdp.into());
         }
-        self.shared.dialer.resolver.resolve(url).await
+        let addresses = self.shared.dialer.resolver.resolve(url).await?;
+        let &first = addresses.first().ok_or(Error::Unresolved)?;
+        Ok((first, addresses.into_iter().find(|other| other.is_ipv4() != first.is_ipv4())))
     }
 }
 
@@ -151,14 +160,18 @@ async fn join(
     first: Result<AnnounceResponse, Error>,
     second: impl Future<Output = Result<AnnounceResponse, Error>>,
 ) -> Result<AnnounceResponse, Error> {
+    let Ok(mut response) = first else { return either(first, second).await };
+    if let Ok(Ok(other)) = timeout(OTHER_FAMILY, second).await {
+        response.peers.extend(other.peers);
+    }
+    Ok(response)
+}
+
+/// One family has answered: the other counts if the first had nothing to say.
+async fn either<T>(first: Result<T, Error>, second: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     match first {
         Err(error) => second.await.map_err(|_| error),
-        Ok(mut response) => {
-            if let Ok(Ok(other)) = timeout(OTHER_FAMILY, second).await {
-                response.peers.extend(other.peers);
-            }
-            Ok(response)
-        }
+        answer => answer,
     }
 }
 

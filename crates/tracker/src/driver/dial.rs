@@ -11,13 +11,14 @@ use socket2::{Domain, Protocol, SockRef, Type};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpSocket, TcpStream, UdpSocket},
-    time::timeout,
+    task::JoinSet,
+    time::{sleep, timeout},
 };
 
 use super::{
     config::Config,
     proxy::{Kind, Proxy},
-    resolve::{Resolver, check_unresolved},
+    resolve::{Resolver, check_unresolved, written_address},
 };
 use crate::{
     error::{Error, Refused},
@@ -27,7 +28,7 @@ use crate::{
 /// A connection, and what is known of the place where it ends.
 pub(super) struct Dialed {
     pub(super) stream: TokioIo<Box<dyn Stream>>,
-    /// The address that was connected to; `None` behind a proxy, which does not tell.
+    /// The address that was connected to; `None` for a name that a proxy resolves.
     pub(super) ip: Option<IpAddr>,
 }
 
@@ -54,7 +55,7 @@ impl Dialer {
 
     pub(super) async fn dial(&self, url: &TrackerUrl) -> Result<Dialed, Error> {
         let (stream, ip) = match &self.config.proxy {
-            Some(proxy) => (self.dial_proxy(proxy, url).await?, None),
+            Some(proxy) => (self.dial_proxy(proxy, url).await?, written_address(url.host())),
             None => {
                 let stream = self.connect_any(&self.resolver.resolve(url).await?).await?;
                 let ip = stream.peer_addr()?.ip();
@@ -86,7 +87,7 @@ impl Dialer {
 
     async fn dial_proxy(&self, proxy: &Proxy, url: &TrackerUrl) -> Result<TcpStream, Error> {
         // The user named the proxy: any address will do.
-        let addresses = tokio::net::lookup_host((proxy.host.as_str(), proxy.port)).await?;
+        let addresses = tokio::net::lookup_host((proxy.address.host(), proxy.address.port())).await?;
         let mut stream = self.connect_any(&addresses.collect::<Vec<_>>()).await?;
         if self.absolute_form(url).is_none() {
             proxy.tunnel(&mut stream, url.host(), url.port()).await?;
@@ -94,25 +95,39 @@ impl Dialer {
         Ok(stream)
     }
 
+    /// To the first that answers; the next one is tried, too, when one fails or has been silent for a moment. RFC 8305 § 5.
     async fn connect_any(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for &address in addresses {
-            match timeout(CONNECT_TIMEOUT, self.connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => last = error,
-                Err(_) => last = io::ErrorKind::TimedOut.into(),
+        let (mut attempts, mut addresses) = (JoinSet::new(), addresses.iter().peekable());
+        loop {
+            if let Some(&address) = addresses.next() {
+                match self.socket(address.ip()) {
+                    Ok(socket) => _ = attempts.spawn(timeout(CONNECT_TIMEOUT, socket.connect(address))),
+                    Err(error) => {
+                        last = error;
+                        continue;
+                    }
+                }
+            }
+            tokio::select! {
+                Some(outcome) = attempts.join_next() => match outcome {
+                    Ok(Ok(Ok(stream))) => return Ok(stream),
+                    Ok(Ok(Err(error))) => last = error,
+                    _ => last = io::ErrorKind::TimedOut.into(),
+                },
+                () = sleep(HEAD_START), if addresses.peek().is_some() => {}
+                else => return Err(last),
             }
         }
-        Err(last)
     }
 
-    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        if let Some(local) = self.config.bind_for(address.ip())? {
+    fn socket(&self, to: IpAddr) -> io::Result<TcpSocket> {
+        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(local) = self.config.bind_for(to)? {
             socket.bind(SocketAddr::new(local, 0))?;
         }
         bind_interface(&SockRef::from(&socket), self.config.interface.as_deref())?;
-        socket.connect(address).await
+        Ok(socket)
     }
 
     /// A socket for UDP trackers of the family of `like`.
@@ -140,5 +155,44 @@ fn bind_interface(_socket: &SockRef<'_>, name: Option<&str>) -> io::Result<()> {
     name.map_or(Ok(()), |_| Err(io::ErrorKind::Unsupported.into()))
 }
 
-/// For one address; the next one wants its chance within the request's time.
+/// For one address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Of an address before the next.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A listener whose queue is full: it answers nobody.
+    async fn silent() -> (TcpListener, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(Ok(stream)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+            waiting.push(stream);
+        }
+        (listener, waiting)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_address_and_one_that_refuses_hold_up_nobody() {
+        let (silent, _waiting) = silent().await;
+        let listens = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let [silent, listens] = [&silent, &listens].map(|listener| listener.local_addr().unwrap());
+        let refuses = ([127, 0, 0, 1], 1).into();
+        let dialer = Dialer::new(Config::default());
+        let start = tokio::time::Instant::now();
+        let stream = dialer.connect_any(&[refuses, silent, listens]).await.unwrap();
+        assert_eq!((stream.peer_addr().unwrap(), start.elapsed().as_millis() / 10), (listens, 25));
+        let error = dialer.connect_any(&[silent, refuses]).await.unwrap_err();
+        assert_eq!((error.kind(), start.elapsed().as_secs()), (io::ErrorKind::TimedOut, 10));
+        assert_eq!(dialer.connect_any(&[]).await.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    }
+}

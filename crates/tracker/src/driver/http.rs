@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     io::{self, Read as _},
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
@@ -18,14 +18,15 @@ use hyper::{
     header,
 };
 use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::dial::{Dialed, Dialer};
 use crate::{
     error::{DecodeError, Error, Refused, UrlError},
-    reach,
+    http::MAX_BODY,
+    reach::{self, Trust},
     url::{Scheme, TrackerUrl},
 };
 
@@ -33,6 +34,8 @@ pub(super) struct HttpClient {
     dialer: Arc<Dialer>,
     hosts: Mutex<HashMap<Destination, Arc<Host>>>,
     turns: Semaphore,
+    /// For connections that are kept open, to all trackers together.
+    places: Arc<Semaphore>,
 }
 
 /// A body, and whether its status was a success.
@@ -55,7 +58,9 @@ struct Host {
 
 #[derive(Default)]
 struct HostState {
-    idle: Vec<Connection>,
+    idle: Vec<Idle>,
+    /// A task looks after `idle`.
+    is_tended: bool,
     /// When a connection failed or fell silent last, and how: whoever waited for a turn since before that need not try.
     failed: Option<(Instant, io::ErrorKind)>,
 }
@@ -63,13 +68,18 @@ struct HostState {
 struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     ip: Option<IpAddr>,
-    idle_since: Instant,
+}
+
+struct Idle {
+    connection: Connection,
+    until: Instant,
+    _place: OwnedSemaphorePermit,
 }
 
 impl HttpClient {
     pub(super) fn new(dialer: Arc<Dialer>) -> Self {
-        let turns = Semaphore::new(dialer.config.connections);
-        Self { dialer, hosts: Mutex::default(), turns }
+        let (turns, places) = (dialer.config.connections, dialer.config.connections);
+        Self { dialer, hosts: Mutex::default(), turns: Semaphore::new(turns), places: Arc::new(Semaphore::new(places)) }
     }
 
     /// Fetches `target` from where `url` points, and from where that redirects to.
@@ -93,11 +103,14 @@ impl HttpClient {
         let (mut url, mut target) = (url.clone(), target.to_owned());
         let mut was_global = false;
         for _ in 0..=MAX_REDIRECTS {
-            let (response, connection) = self.exchange(&url, &target, was_global).await?;
+            let (response, connection) = self.exchange(&url, &target).await.map_err(|error| match error {
+                Error::Refused(Refused::Address) if was_global => Refused::RedirectToLocal.into(),
+                other => other,
+            })?;
             was_global |= !connection.is_local();
             if !response.status().is_redirection() {
                 let answer = read(response).await?;
-                self.host(&url).keep(connection);
+                self.keep(&self.host(&url), connection);
                 return Ok(answer);
             }
             let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
@@ -108,22 +121,18 @@ impl HttpClient {
                 _ => {}
             }
             target = next.target().to_owned();
-            url = next;
+            // Whom the user trusts with the local network is not who redirects there from outside.
+            url = if was_global { next.trust(Trust::PublicOnly) } else { next };
         }
         Err(Refused::TooManyRedirects.into())
     }
 
     /// Sends the request over a kept connection or, if that has died meanwhile, over a new one.
-    async fn exchange(
-        &self,
-        url: &TrackerUrl,
-        target: &str,
-        was_global: bool,
-    ) -> Result<(Response<Incoming>, Connection), Error> {
+    async fn exchange(&self, url: &TrackerUrl, target: &str) -> Result<(Response<Incoming>, Connection), Error> {
         self.dialer.check(url)?;
         let host = self.host(url);
         let request = self.request(url, target)?;
-        if let Some(mut connection) = host.reuse(url, was_global)
+        if let Some(mut connection) = host.reuse(url)
             && let Ok(response) = connection.sender.send_request(request.clone()).await
         {
             return Ok((response, connection));
@@ -134,11 +143,24 @@ impl HttpClient {
             }
         })?;
         let mut connection = handshake(dialed).await?;
-        if was_global && connection.is_local() {
-            return Err(Refused::RedirectToLocal.into());
-        }
         let response = connection.sender.send_request(request).await.map_err(network)?;
         Ok((response, connection))
+    }
+
+    /// Keeps a connection for the next request, if there is a place for it.
+    fn keep(&self, host: &Arc<Host>, connection: Connection) {
+        let mut state = host.lock();
+        state.failed = None;
+        if !connection.sender.is_closed()
+            && state.idle.len() < MAX_IDLE
+            && let Ok(place) = Arc::clone(&self.places).try_acquire_owned()
+        {
+            let now = Instant::now();
+            state.idle.push(Idle { connection, until: now.checked_add(IDLE).unwrap_or(now), _place: place });
+            if !std::mem::replace(&mut state.is_tended, true) {
+                tokio::spawn(tend(Arc::downgrade(host)));
+            }
+        }
     }
 
     fn request(&self, url: &TrackerUrl, target: &str) -> Result<Request<Empty<Bytes>>, Error> {
@@ -174,25 +196,34 @@ impl Host {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reuse(&self, url: &TrackerUrl, was_global: bool) -> Option<Connection> {
+    fn reuse(&self, url: &TrackerUrl) -> Option<Connection> {
         let mut state = self.lock();
         let now = Instant::now();
-        state.idle.retain(|connection| {
-            connection.sender.is_ready() && now.saturating_duration_since(connection.idle_since) < IDLE
-        });
+        state.idle.retain(|idle| idle.connection.sender.is_ready() && now < idle.until);
         // Whoever dialed it may have been trusted with more than this URL is.
-        let usable = state.idle.iter().rposition(|connection| {
-            connection.ip.is_none_or(|ip| url.check_address(ip).is_ok()) && !(was_global && connection.is_local())
-        })?;
-        Some(state.idle.swap_remove(usable))
+        let usable = |idle: &Idle| idle.connection.ip.is_none_or(|ip| url.check_address(ip).is_ok());
+        let usable = state.idle.iter().rposition(usable)?;
+        Some(state.idle.swap_remove(usable).connection)
     }
+}
 
-    fn keep(&self, mut connection: Connection) {
-        let mut state = self.lock();
-        state.failed = None;
-        if !connection.sender.is_closed() && state.idle.len() < MAX_IDLE {
-            connection.idle_since = Instant::now();
-            state.idle.push(connection);
+/// Closes a tracker's idle connections in time: it may never do so itself.
+async fn tend(host: Weak<Host>) {
+    loop {
+        let next = match host.upgrade() {
+            None => return,
+            Some(host) => {
+                let mut state = host.lock();
+                let now = Instant::now();
+                state.idle.retain(|idle| now < idle.until && !idle.connection.sender.is_closed());
+                let next = state.idle.iter().map(|idle| idle.until).min();
+                state.is_tended = next.is_some();
+                next
+            }
+        };
+        match next {
+            Some(next) => sleep_until(next).await,
+            None => return,
         }
     }
 }
@@ -213,7 +244,7 @@ async fn handshake(dialed: Dialed) -> Result<Connection, Error> {
         .map_err(network)?;
     // Ends when the sender is dropped or the tracker closes.
     tokio::spawn(connection);
-    Ok(Connection { sender, ip: dialed.ip, idle_since: Instant::now() })
+    Ok(Connection { sender, ip: dialed.ip })
 }
 
 /// The body, decompressed, never more than [`MAX_BODY`] of either form.
@@ -258,9 +289,6 @@ fn network(error: hyper::Error) -> Error {
     io::Error::new(kind, error).into()
 }
 
-/// Largest body, in bytes, as sent and as decompressed. 5000 peers need 30 KB compact, 500 KB as dictionaries.
-pub(crate) const MAX_BODY: usize = 1 << 20;
-
 /// BEP 3 says nothing; libtorrent follows as many.
 const MAX_REDIRECTS: usize = 5;
 
@@ -268,7 +296,7 @@ const MAX_REDIRECTS: usize = 5;
 const MAX_BUFFER: usize = 64 * 1024;
 const MAX_HEADERS: usize = 100;
 
-/// Connections to one tracker that are kept open, and for how long.
+/// Connections to one tracker that are kept open though idle, and for how long.
 const MAX_IDLE: usize = 4;
 const IDLE: Duration = Duration::from_secs(30);
 

@@ -8,14 +8,15 @@ use tokio::{
     net::TcpStream,
 };
 
+use torrent_types::HostPort;
+
 use crate::error::UrlError;
 
 /// Where tracker connections go through. Names are resolved by the proxy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     pub(super) kind: Kind,
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(super) address: HostPort,
     user: Option<(String, String)>,
 }
 
@@ -26,7 +27,8 @@ pub(super) enum Kind {
 }
 
 impl Proxy {
-    /// Reads `http://host:port`, `socks5://host:port` or `socks5://user:password@host:port` (`socks5h` means the same).
+    /// Reads `http://host:port`, `socks5://host:port` or `socks5://user:password@host:port` (`socks5h` means the same). User and
+    /// password are taken as they are, not percent-decoded.
     ///
     /// # Errors
     /// [`UrlError`] says what is wrong.
@@ -37,7 +39,7 @@ impl Proxy {
             "socks5" | "socks5h" => Kind::Socks5,
             _ => return Err(UrlError::Scheme),
         };
-        let (user, authority) = match rest.trim_end_matches('/').rsplit_once('@') {
+        let (user, authority) = match rest.rsplit_once('@') {
             Some((user, authority)) => (Some(user), authority),
             None => (None, rest),
         };
@@ -48,9 +50,7 @@ impl Proxy {
         if user.as_ref().is_some_and(|(name, password)| name.len().max(password.len()) > 255) {
             return Err(UrlError::TooLong);
         }
-        // Same rules for host and port as for trackers.
-        let url = crate::TrackerUrl::parse(&format!("udp://{authority}"))?;
-        Ok(Self { kind, host: url.host().to_owned(), port: url.port(), user })
+        Ok(Self { kind, address: authority.trim_end_matches('/').parse()?, user })
     }
 
     /// `Proxy-Authorization`, if there is a user. RFC 7617.
@@ -145,7 +145,7 @@ impl Proxy {
 /// Without the password.
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Proxy({:?} {}:{})", self.kind, self.host, self.port)
+        write!(f, "Proxy({:?} {})", self.kind, self.address)
     }
 }
 
@@ -186,12 +186,19 @@ mod tests {
     #[test]
     fn proxies_are_read_from_urls() {
         let proxy = Proxy::parse("socks5://me:p:w@proxy:1080").unwrap();
-        assert_eq!((proxy.kind, proxy.host.as_str(), proxy.port), (Kind::Socks5, "proxy", 1080));
+        assert_eq!((proxy.kind, proxy.address.to_string().as_str()), (Kind::Socks5, "proxy:1080"));
         assert_eq!(proxy.user, Some(("me".into(), "p:w".into())));
         assert_eq!(format!("{proxy:?}"), "Proxy(Socks5 proxy:1080)");
-        assert_eq!(Proxy::parse("http://[::1]:3128").unwrap().host, "::1");
+        assert_eq!(Proxy::parse("http://[::1]:3128/").unwrap().address.host(), "::1");
         assert!(Proxy::parse("ftp://proxy:1").is_err());
-        assert!(Proxy::parse("socks5://proxy").is_err());
+        for (text, error) in [
+            ("socks5://proxy", UrlError::Port),
+            ("http://proxy:1/path", UrlError::Port),
+            ("http://a b:1", UrlError::Host),
+            ("http://me@:1", UrlError::EmptyHost),
+        ] {
+            assert_eq!(Proxy::parse(text), Err(error), "{text}");
+        }
     }
 
     #[test]

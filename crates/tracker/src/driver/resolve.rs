@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -34,7 +34,8 @@ type Slot = Arc<tokio::sync::Mutex<Option<Entry>>>;
 struct Entry {
     from: Instant,
     lifetime: Duration,
-    result: Result<Vec<IpAddr>, io::ErrorKind>,
+    /// `None` if the name cannot be resolved.
+    addresses: Option<Vec<IpAddr>>,
 }
 
 impl Resolver {
@@ -63,40 +64,53 @@ impl Resolver {
         }
     }
 
-    async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+    async fn lookup(&self, host: &str) -> Result<Vec<IpAddr>, Error> {
         let slot = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if known.len() >= MAX_NAMES {
                 known.retain(|_, slot| Arc::strong_count(slot) > 1);
             }
             if known.len() >= MAX_NAMES {
-                return Err(io::ErrorKind::QuotaExceeded.into());
+                return Err(Refused::Busy.into());
             }
             Arc::clone(known.entry(host.into()).or_default())
         };
         let mut entry = slot.lock().await;
         if let Some(entry) = entry.as_ref().filter(|entry| entry.from.elapsed() < entry.lifetime) {
-            return entry.result.clone().map_err(Into::into);
+            return entry.addresses.clone().ok_or(Error::Unresolved);
         }
-        let _turn = self.lookups.acquire().await.map_err(|_| io::ErrorKind::BrokenPipe)?;
-        let result = match timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((host, 0))).await {
-            Ok(Ok(addresses)) => Ok(addresses.map(|address| address.ip()).take(MAX_ADDRESSES).collect()),
-            Ok(Err(error)) => Err(error.kind()),
-            Err(_) => Err(io::ErrorKind::TimedOut),
+        let _turn = self.lookups.acquire().await.map_err(|_| Refused::Busy)?;
+        let addresses = match timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((host, 0))).await {
+            Ok(Ok(addresses)) => Some(addresses.map(|address| address.ip()).take(MAX_ADDRESSES).collect()),
+            Ok(Err(error)) => {
+                tracing::debug!(host, %error, "not resolved");
+                None
+            }
+            Err(_) => None,
         };
-        let lifetime = if result.is_ok() { LIFETIME } else { FAILURE_LIFETIME };
-        *entry = Some(Entry { from: Instant::now(), lifetime, result: result.clone() });
-        result.map_err(Into::into)
+        let lifetime = if addresses.is_some() { LIFETIME } else { FAILURE_LIFETIME };
+        *entry = Some(Entry { from: Instant::now(), lifetime, addresses: addresses.clone() });
+        addresses.ok_or(Error::Unresolved)
     }
 }
 
 /// Can a name be passed on to a proxy, which resolves it where we cannot see?
 pub(super) fn check_unresolved(url: &TrackerUrl) -> Result<(), Refused> {
-    match url.host().parse() {
-        Ok(ip) => url.check_address(ip),
-        Err(_) if url.host().eq_ignore_ascii_case("localhost") => url.check_address([127, 0, 0, 1].into()),
-        Err(_) => Ok(()),
+    match written_address(url.host()) {
+        Some(ip) => url.check_address(ip),
+        None => Ok(()),
     }
+}
+
+/// The address that a host is for whoever resolves it, where it says so itself.
+pub(super) fn written_address(host: &str) -> Option<IpAddr> {
+    if let Ok(ip) = host.parse() {
+        return Some(ip);
+    }
+    let last_label = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    // No top-level domain begins with a digit: `127.1`, `2130706433` and `0x7f000001` are addresses for many resolvers.
+    let is_number = last_label.starts_with(|c: char| c.is_ascii_digit());
+    (is_number || last_label == "localhost").then_some(Ipv4Addr::LOCALHOST.into())
 }
 
 /// Names that are remembered.
@@ -112,3 +126,21 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The system does not tell how long a name is good for. This is short enough for trackers that move.
 const LIFETIME: Duration = Duration::from_secs(60);
 const FAILURE_LIFETIME: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_in_disguise_are_taken_for_local() {
+        for host in
+            ["localhost", "localhost.", "a.localhost", "127.1", "2130706433", "0x7f000001", "0x7f.1", "127.0.0.1."]
+        {
+            assert_eq!(written_address(host), Some(Ipv4Addr::LOCALHOST.into()), "{host}");
+        }
+        assert_eq!(written_address("192.0.2.1"), Some([192, 0, 2, 1].into()));
+        for name in ["tracker.example", "1337.example", "xn--p1ai", "localhost.example"] {
+            assert_eq!(written_address(name), None, "{name}");
+        }
+    }
+}

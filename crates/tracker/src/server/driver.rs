@@ -200,17 +200,20 @@ async fn serve_connection(mut stream: TcpStream, from: SocketAddr, shared: &Shar
         if length == 0 {
             return Ok(());
         }
-        let answer = tracker.handle_bytes(now(), from, &input, &shared.shards, &mut output);
-        input.drain(..answer.consumed.min(input.len()));
-        if !output.is_empty() {
-            shared.http.fetch_add(u64::try_from(answer.answered).unwrap_or_default(), Ordering::Relaxed);
-            timeout(WRITE, stream.write_all(&output)).await??;
-            output.clear();
-        }
-        if answer.close {
-            return stream.shutdown().await;
-        }
-        if answer.consumed > 0 {
+        loop {
+            let answer = tracker.handle_bytes(now(), from, &input, &shared.shards, &mut output);
+            input.drain(..answer.consumed.min(input.len()));
+            if !output.is_empty() {
+                shared.http.fetch_add(u64::try_from(answer.answered).unwrap_or_default(), Ordering::Relaxed);
+                timeout(WRITE, stream.write_all(&output)).await??;
+                output.clear();
+            }
+            if answer.close {
+                return stream.shutdown().await;
+            }
+            if answer.consumed == 0 {
+                break;
+            }
             deadline = idle_deadline();
         }
     }

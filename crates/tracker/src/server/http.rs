@@ -1,6 +1,7 @@
 //! Answers HTTP. BEP 3, 7, 21, 23, 24, 48, server side, over as much HTTP/1.1 as a tracker needs.
-//! In: what a connection has sent so far. Out: answers to all complete requests in it, in order (pipelining, keep-alive).
-//! Never: sockets, bodies of requests, anything but GET.
+//! In: what a connection has sent so far. Out: answers to the complete requests in it, in order (pipelining, keep-alive).
+//! Never: sockets, bodies of requests, anything but GET, nor an address that a request claims (`ip`, `ipv4`, `ipv6`): who may
+//! name another's address can send a swarm there.
 
 use std::{
     fmt::Write as _,
@@ -20,6 +21,9 @@ use crate::message::Event;
 /// Longest head of a request, in bytes. A scrape of [`crate::http::MAX_SCRAPE_HTTP`] torrents has 4 KiB.
 pub const MAX_HEAD: usize = 8 * 1024;
 
+/// Answers to one call stop here, in bytes, so that who asks much and reads nothing fills no memory.
+const ENOUGH: usize = 16 * 1024;
+
 /// Torrents in one scrape at most.
 const MAX_SCRAPE: usize = 100;
 
@@ -34,7 +38,7 @@ pub struct HttpTracker {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpAnswer {
-    /// Bytes that are done with. The rest is the beginning of another request.
+    /// Bytes that are done with. If not 0, call again with the rest when the answers are written; else more has to come first.
     pub consumed: usize,
     /// Requests answered.
     pub answered: usize,
@@ -43,7 +47,7 @@ pub struct HttpAnswer {
 }
 
 impl HttpTracker {
-    /// Answers all complete requests at the start of `input` into `out`.
+    /// Answers complete requests at the start of `input` into `out`: all, or as many as make about 16 KiB.
     pub fn handle_bytes(
         &mut self,
         now: Instant,
@@ -53,7 +57,8 @@ impl HttpTracker {
         out: &mut Vec<u8>,
     ) -> HttpAnswer {
         let mut answer = HttpAnswer::default();
-        while !answer.close {
+        let enough = out.len().saturating_add(ENOUGH);
+        while !answer.close && out.len() < enough {
             let rest = input.get(answer.consumed..).unwrap_or_default();
             let Some(length) = head_length(rest) else {
                 if rest.len() > MAX_HEAD {

@@ -57,20 +57,23 @@ impl<const N: usize> PeerSet<N> {
         self.position(key, address).is_some()
     }
 
-    /// A peer announces itself.
-    pub(super) fn insert(&mut self, key: Key, address: [u8; N], role: Role, tick: u8) {
-        if let Some(at) = self.position(key, &address) {
-            let was_seed = at < self.seeds;
-            if was_seed == (role == Role::Seed) {
-                self.set_paused(at, role == Role::Paused);
-                if let Some(entry) = self.entry(at) {
-                    entry.seen = tick;
-                }
-                return;
+    /// A peer announces itself. Was it here as a seed already?
+    pub(super) fn insert(&mut self, key: Key, address: [u8; N], role: Role, tick: u8) -> bool {
+        let Some(at) = self.position(key, &address) else {
+            self.push(key, address, role, tick);
+            return false;
+        };
+        let was_seed = at < self.seeds;
+        if was_seed == (role == Role::Seed) {
+            self.set_paused(at, role == Role::Paused);
+            if let Some(entry) = self.entry(at) {
+                entry.seen = tick;
             }
+        } else {
             self.remove_at(key, at);
+            self.push(key, address, role, tick);
         }
-        self.push(key, address, role, tick);
+        was_seed
     }
 
     /// A peer has left. Was it there?
@@ -271,8 +274,9 @@ mod tests {
                 match op {
                     0..=4 => {
                         let role = [Role::Seed, Role::Leecher, Role::Paused][usize::from(arg % 3)];
-                        peers.insert(KEY, address, role, tick);
-                        twin.insert(name, (role, tick));
+                        let before = twin.insert(name, (role, tick));
+                        let was_seed = before.is_some_and(|(role, _)| role == Role::Seed);
+                        prop_assert_eq!(peers.insert(KEY, address, role, tick), was_seed);
                     }
                     5 => prop_assert_eq!(peers.remove(KEY, &address), twin.remove(&name).is_some()),
                     6 => tick = tick.wrapping_add(1),

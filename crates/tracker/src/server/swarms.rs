@@ -32,17 +32,17 @@ pub struct ServerConfig {
     pub interval: Duration,
     /// What they are told to wait at least. Default 60 s.
     pub min_interval: Duration,
-    /// Peers that have been silent for this long are dropped. Default 50 minutes; at most what fits 100 ticks of a minute.
+    /// Peers that have been silent for this long are dropped, at the latest a hundredth of it later. Default 50 minutes.
     pub expiry: Duration,
     /// Peers in an answer to a client that names no number. Default 50.
     pub num_want: usize,
-    /// Peers in an answer at most. Default 200, 1200 bytes of IPv4.
+    /// Peers of each family in an answer at most. Default 200, 1200 bytes of IPv4.
     pub max_num_want: usize,
-    /// Most peers of all swarms together. Default 8 million, about 100 MiB.
+    /// Most peers of all swarms together. Default 8 million: about 160 MB over IPv4.
     pub max_peers: usize,
-    /// Most swarms. Default one million, about 150 MiB.
+    /// Most swarms. Default one million: about 200 MB if there is one peer in each.
     pub max_swarms: usize,
-    /// Most HTTP connections at a time. Default 10,000. Each has a buffer of at most 16 KiB.
+    /// Most HTTP connections at a time. Default 10,000. Each has buffers of at most about 64 KiB.
     pub max_connections: usize,
 }
 
@@ -246,13 +246,14 @@ impl Swarms {
             self.drop_if_empty(&hash);
             return Err(Full);
         }
-        match (address, listed) {
-            (IpAddr::V4(_), true) => swarm.v4.insert(key, own_v4, role, tick),
-            (IpAddr::V6(_), true) => swarm.v6.get_or_insert_default().insert(key, own_v6, role, tick),
-            (IpAddr::V4(_), false) => _ = swarm.v4.remove(key, &own_v4),
-            (IpAddr::V6(_), false) => _ = swarm.v6.as_mut().map(|v6| v6.remove(key, &own_v6)),
-        }
-        if who.event == Some(Event::Completed) {
+        let was_seed = match address {
+            IpAddr::V4(_) if listed => swarm.v4.insert(key, own_v4, role, tick),
+            IpAddr::V6(_) if listed => swarm.v6.get_or_insert_default().insert(key, own_v6, role, tick),
+            IpAddr::V4(_) => swarm.v4.remove(key, &own_v4),
+            IpAddr::V6(_) => swarm.v6.as_mut().is_some_and(|v6| v6.remove(key, &own_v6)),
+        };
+        // A datagram may come twice, and is sent again if its answer is lost: who is a seed already has not finished anew.
+        if who.event == Some(Event::Completed) && listed && !was_seed {
             swarm.downloaded = swarm.downloaded.saturating_add(1);
         }
         let after = swarm.len();

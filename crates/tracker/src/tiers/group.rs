@@ -40,6 +40,7 @@ pub struct Schedule {
     pub max_backoff: Duration,
     /// A tracker that has not answered for so long is not given up, but the next one is asked, too. A silent UDP tracker would
     /// hold up a torrent for a minute. Not for `completed`, which is told once. Default 5 s.
+    /// Private torrents want more than an announce can take (BEP 27).
     pub patience: Duration,
 }
 

@@ -275,6 +275,30 @@ fn intervals_are_respected_and_spread() {
 }
 
 #[test]
+fn torrents_that_were_added_together_drift_apart() {
+    #[expect(clippy::disallowed_methods, reason = "a beginning for virtual time")]
+    let now = Instant::now();
+    let next = |seed| {
+        let urls = [["http://a/announce"]];
+        let mut tiers = Tiers::new(urls, Trust::Torrent, Reach::FirstAnswer, Schedule::default(), seed);
+        tiers.start(now, false);
+        let ticket = tiers.poll_announce(now).unwrap().ticket;
+        tiers.handle_response(
+            now,
+            ticket,
+            &AnnounceResponse { interval: 1800 * SECOND, ..AnnounceResponse::default() },
+        );
+        (tiers.poll_timeout().unwrap() - now).as_secs()
+    };
+    let mut torrents = [0u32; 9];
+    for seed in 0..9000 {
+        torrents[usize::try_from((next(seed) - 1800) / 10).unwrap()] += 1;
+    }
+    // In each 10 s of the 90 about as many: what comes at once the first time does not again.
+    assert!(torrents.iter().all(|count| (850..1150).contains(count)), "{torrents:?}");
+}
+
+#[test]
 fn announce_now_waits_for_the_minimum_interval_and_not_longer() {
     let mut script = Script::new(&[&["a"]], Reach::FirstAnswer);
     let response =

@@ -217,7 +217,7 @@ impl Tracker {
             return;
         }
         self.scrape = match outcome {
-            Err(Error::Io(_) | Error::TimedOut) | Ok(_) => Scrape::Idle,
+            Err(Error::Io(_) | Error::TimedOut | Error::Unresolved) | Ok(_) => Scrape::Idle,
             Err(_) => Scrape::Refused,
         };
         if let Ok(Some(entry)) = outcome {

@@ -125,6 +125,22 @@ async fn stopped_does_not_overtake_an_announce_that_is_under_way() {
     assert_eq!(then, [("started", "answered"), ("stopped", "asked"), ("stopped", "answered")]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_for_more_meanwhile_loses_no_answer() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let client = Client::new(Config::default());
+    for _ in 0..100 {
+        let (announcer, mut events) = Announcer::spawn(client.clone(), tiers(&[server.udp_url()]), request(9));
+        while announcer.with_tiers(|tiers| tiers.trackers().all(|tracker| tracker.last_response.is_none())) {
+            announcer.announce_now();
+        }
+        announcer.stop().await;
+        // The channel has room for both.
+        let told: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).map(|announced| announced.event).collect();
+        assert_eq!(told, [Some(Event::Started), Some(Event::Stopped)]);
+    }
+}
+
 #[tokio::test]
 async fn dropping_says_stopped_in_the_background() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();

@@ -2,7 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
 mod announcer;
+mod connections;
 mod hostile;
+mod proxy;
+mod redirects;
+mod scripted;
 mod server;
 mod swarms;
 mod tls;

@@ -1,5 +1,12 @@
 //! Our client against our server, over loopback.
 
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::{Instant, interval},
+};
 use torrent_tracker::{
     AnnounceRequest, AnnounceResponse, Client, Config, Error, Event, TrackerUrl, announce, scrape, server::Server,
 };
@@ -90,4 +97,40 @@ async fn the_server_says_why_it_refuses() {
     }
     let url = server.http_url().replace("/announce", "/nothing/here");
     assert!(matches!(announce(&url, &request(1, 0)).await, Err(Error::Status(404))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_drip_has_half_a_minute_for_each_request() {
+    let (server, _) = urls("127.0.0.1:0").await;
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    let (start, mut pace) = (Instant::now(), interval(Duration::from_secs(1)));
+    let mut end = [0; 1];
+    loop {
+        tokio::select! {
+            length = stream.read(&mut end) => {
+                assert!(matches!(length, Ok(0) | Err(_)), "no answer to half a request");
+                break;
+            }
+            _ = pace.tick() => {
+                let _ = stream.write_all(b"G").await;
+            }
+        }
+    }
+    assert_eq!(start.elapsed().as_secs(), 30);
+}
+
+#[tokio::test]
+async fn whoever_asks_much_at_once_is_answered_in_order() {
+    let (server, _) = urls("127.0.0.1:0").await;
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    // More than one portion of answers.
+    let request = |port| format!("GET /announce?info_hash=aaaaaaaaaaaaaaaaaaaa&port={port} HTTP/1.1\r\n\r\n");
+    let requests: String = (1..=300).map(request).collect();
+    stream.write_all(requests.as_bytes()).await.unwrap();
+    stream.write_all(b"GET /scrape?info_hash=aaaaaaaaaaaaaaaaaaaa HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut answers = Vec::new();
+    stream.read_to_end(&mut answers).await.unwrap();
+    let answers = String::from_utf8_lossy(&answers);
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 301);
+    assert!(answers.ends_with("d8:completei0e10:downloadedi0e11:downloadersi300e10:incompletei300eeee"), "in order");
 }

@@ -124,6 +124,48 @@ fn bep21_partial_seeds_are_no_downloaders() {
     assert_eq!((entry.leechers, entry.downloaders), (2, Some(1)));
 }
 
+#[test]
+fn a_download_that_is_reported_twice_has_finished_once() {
+    let now = clock();
+    let mut swarms = Swarms::new(ServerConfig::default(), now, [1; 32]);
+    let mut completed = peer(1, 0);
+    completed.event = Some(Event::Completed);
+    let mut unlisted = completed.clone();
+    unlisted.address.set_port(0);
+    announce(&mut swarms, now, &peer(1, 5));
+    for who in [&completed, &completed, &unlisted] {
+        announce(&mut swarms, now, who);
+    }
+    assert_eq!(swarms.scrape(&[1; 20].into()).unwrap().downloaded, 1);
+    // Who begins again may finish again.
+    announce(&mut swarms, now, &peer(1, 5));
+    announce(&mut swarms, now, &completed);
+    assert_eq!(swarms.scrape(&[1; 20].into()).unwrap().downloaded, 2);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_portions() {
+    let now = clock();
+    let shards = Shards::new(ServerConfig::default(), now, [1; 32]);
+    let request =
+        |port: u32| format!("GET /announce?info_hash=aaaaaaaaaaaaaaaaaaaa&numwant=200&port={port} HTTP/1.1\r\n\r\n");
+    for port in 1..=1000 {
+        http(&shards, now, &request(port));
+    }
+    let input = request(1).repeat(100).into_bytes();
+    let (mut tracker, mut rest, mut answered, mut longest) = (HttpTracker::default(), &input[..], 0, 0);
+    loop {
+        let mut out = Vec::new();
+        let answer = tracker.handle_bytes(now, "192.0.2.1:5".parse().unwrap(), rest, &shards, &mut out);
+        if answer.consumed == 0 {
+            break;
+        }
+        (rest, answered, longest) = (&rest[answer.consumed..], answered + answer.answered, longest.max(out.len()));
+    }
+    assert_eq!((rest.len(), answered), (0, 100));
+    assert!(longest < 24 * 1024, "{longest}");
+}
+
 fn http(shards: &Shards, now: Instant, request: &str) -> (String, bool) {
     let mut out = Vec::new();
     let from = "192.0.2.1:5".parse().unwrap();

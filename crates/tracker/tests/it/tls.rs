@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     task::JoinSet,
 };
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
 };
-use torrent_tracker::{AnnounceRequest, Client, Config, Error, TrackerUrl};
+use torrent_tracker::{AnnounceRequest, Client, Config, Error, Proxy, TrackerUrl};
 
 const ROOT: &[u8] = include_bytes!("../data/ca.der");
 
@@ -67,4 +67,44 @@ async fn redirects_out_of_tls_are_refused() {
     let outcome =
         announce(Config::default().root_certificate(ROOT), format!("https://localhost:{port}/announce/http")).await;
     assert!(matches!(outcome, Err(Error::Refused(torrent_tracker::Refused::Downgrade))), "{outcome:?}");
+}
+
+/// A proxy that reads `greeting`, says `go`, and leads everybody to `port`.
+async fn proxy(greeting: String, go: &'static [u8], port: u16) -> (u16, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own_port = listener.local_addr().unwrap().port();
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut heard = vec![0; greeting.len()];
+            stream.read_exact(&mut heard).await.unwrap();
+            if heard != greeting.as_bytes() {
+                continue;
+            }
+            stream.write_all(go).await.unwrap();
+            let mut behind = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut stream, &mut behind).await;
+        }
+    });
+    (own_port, task)
+}
+
+#[tokio::test]
+async fn certificates_are_verified_through_an_http_proxy() {
+    let (port, _task) = tracker().await;
+    let connect = |host: &str| {
+        format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\nProxy-Authorization: Basic bWU6cHc=\r\n\r\n")
+    };
+    for (host, go, is_fine) in [
+        ("localhost", &b"HTTP/1.1 200 Connection established\r\nVia: me\r\n\r\n"[..], true),
+        ("tracker.example", b"HTTP/1.1 200 OK\r\n\r\n", false),
+        ("localhost", b"HTTP/1.1 403 Forbidden\r\n\r\n", false),
+        ("localhost", b"SSH-2.0-OpenSSH\r\n\r\n", false),
+    ] {
+        let (proxy, _task) = proxy(connect(host), go, port).await;
+        let proxy = Proxy::parse(&format!("http://me:pw@127.0.0.1:{proxy}")).unwrap();
+        let config = Config::default().root_certificate(ROOT).proxy(Some(proxy));
+        let outcome = announce(config, format!("https://{host}:{port}/announce")).await;
+        assert!(if is_fine { matches!(outcome, Ok(900)) } else { matches!(outcome, Err(Error::Io(_))) }, "{outcome:?}");
+    }
 }

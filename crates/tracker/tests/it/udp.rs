@@ -19,6 +19,7 @@ enum Peer {
     Client {
         core: UdpClient,
         events: Vec<(Instant, UdpEvent)>,
+        sent: Vec<Instant>,
     },
     Tracker {
         core: UdpTracker,
@@ -68,9 +69,13 @@ impl Node for Peer {
         self.collect(now);
     }
 
-    fn poll_transmit(&mut self, _now: Instant) -> Option<Datagram> {
+    fn poll_transmit(&mut self, now: Instant) -> Option<Datagram> {
         match self {
-            Self::Client { core, .. } => core.poll_transmit().map(|t| Datagram { to: t.to, payload: t.payload }),
+            Self::Client { core, sent, .. } => {
+                let transmit = core.poll_transmit()?;
+                sent.push(now);
+                Some(Datagram { to: transmit.to, payload: transmit.payload })
+            }
             Self::Tracker { out, .. } | Self::Script { out, .. } => out.pop_front(),
         }
     }
@@ -85,7 +90,7 @@ impl Node for Peer {
 
 impl Peer {
     fn client() -> Self {
-        Self::Client { core: UdpClient::new([3; 32]), events: Vec::new() }
+        Self::Client { core: UdpClient::new([3; 32]), events: Vec::new(), sent: Vec::new() }
     }
 
     fn tracker(now: Instant) -> Self {
@@ -98,7 +103,7 @@ impl Peer {
     }
 
     fn collect(&mut self, now: Instant) {
-        if let Self::Client { core, events } = self {
+        if let Self::Client { core, events, .. } = self {
             events.extend(std::iter::from_fn(|| core.poll_event()).map(|event| (now, event)));
         }
     }
@@ -156,6 +161,42 @@ fn bep15_connects_time_out_after_15_times_2_to_the_n_seconds() {
     assert_eq!((*at - start).as_secs(), 3825 + 3840);
 }
 
+/// Loss, repetition, disorder and lies change nothing about when a silent tracker is asked.
+#[test]
+fn bep15_the_schedule_is_kept_over_a_bad_network_full_of_forgeries() {
+    for seed in 0..10 {
+        let mut world = World::seeded(seed);
+        let start = world.now();
+        let client = world.node("10.0.0.1:1000".parse().unwrap(), Peer::client());
+        let tracker = world.node("10.0.0.2:1337".parse().unwrap(), Peer::script(start, |_, _| true));
+        world.link(client, tracker, bad_link);
+        announce(&mut world, client, tracker, 1);
+        let (to, real) = (world.address(client), world.address(tracker));
+        for second in 0..8000u32 {
+            let lies = [Response::Connect(666), Response::Error(b"go away"), Response::Scrape(&[])];
+            for (from, lie) in
+                [real, "10.0.0.3:1337".parse().unwrap(), "10.0.0.2:1338".parse().unwrap()].into_iter().zip(lies)
+            {
+                let mut payload = Vec::new();
+                lie.encode(second.wrapping_mul(0x9e37_79b9), &mut payload);
+                world.inject(from, to, payload);
+            }
+            world.run_for(Duration::from_secs(1));
+        }
+        let Peer::Client { sent, events, .. } = &world[client] else { panic!() };
+        let sent: Vec<_> = sent.iter().map(|at| (*at - start).as_millis()).collect();
+        assert_eq!(sent, [0, 15, 45, 105, 225, 465, 945, 1905, 3825].map(|second| second * 1000));
+        let [(at, event)] = &events[..] else { panic!("one event") };
+        assert!(matches!(event.outcome, Err(UdpError::TimedOut)));
+        assert_eq!((*at - start).as_secs(), 3825 + 3840);
+    }
+}
+
+fn bad_link() -> Link {
+    let ms = Duration::from_millis;
+    Link::new().delay(ms(50)).jitter(ms(100)).reorder(0.3, ms(400)).drop(0.15).duplicate(0.3)
+}
+
 #[test]
 fn bep15_announces_time_out_and_ask_for_a_new_connection_id_when_it_has_expired() {
     // The example of § "Time outs", with answers that take no time.
@@ -201,11 +242,7 @@ fn every_announce_is_answered_once_over_a_bad_network() {
         let client = world.node("10.0.0.1:1000".parse().unwrap(), Peer::client());
         let trackers: Vec<_> =
             (2..6).map(|n| world.node(SocketAddr::from(([10, 0, 0, n], 1337)), Peer::tracker(now))).collect();
-        let link = || {
-            let ms = Duration::from_millis;
-            Link::new().delay(ms(50)).jitter(ms(100)).reorder(0.3, ms(400)).drop(0.15).duplicate(0.3)
-        };
-        trackers.iter().for_each(|&tracker| world.link(client, tracker, link));
+        trackers.iter().for_each(|&tracker| world.link(client, tracker, bad_link));
         for port in 1..=50 {
             trackers.iter().for_each(|&tracker| announce(&mut world, client, tracker, port));
         }
