@@ -195,24 +195,25 @@ impl<'de> Cursor<'de> {
     }
 }
 
-/// The string that the input begins with, and what follows.
+/// The string that the input begins with, and what follows. Short lengths, which are nearly all, are read in registers.
 #[inline]
 fn split_string(input: &[u8]) -> Option<(&[u8], &[u8])> {
-    match input {
-        [length @ b'0'..=b'9', b':', rest @ ..] => rest.split_at_checked(decimal(&[*length])),
-        [tens @ b'1'..=b'9', units @ b'0'..=b'9', b':', rest @ ..] => rest.split_at_checked(decimal(&[*tens, *units])),
-        _ => split_long_string(input),
-    }
+    let (length, rest) = match input {
+        [length @ b'0'..=b'9', b':', rest @ ..] => (decimal(&[*length]), rest),
+        [tens @ b'1'..=b'9', units @ b'0'..=b'9', b':', rest @ ..] => (decimal(&[*tens, *units]), rest),
+        _ => {
+            let (length, rest) = input.split_at_checked(long_length(input)?)?;
+            (decimal(length), rest.get(1..)?)
+        }
+    };
+    rest.split_at_checked(length)
 }
 
-/// As `split_string`; if the length has no more than 8 digits, and no zero in front.
+/// How many digits the length of a string has, if no more than 8, and no zero in front.
 #[inline(never)]
-fn split_long_string(input: &[u8]) -> Option<(&[u8], &[u8])> {
-    let digits = input.get(..input.len().min(8))?.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    match input.split_at_checked(digits)? {
-        (length @ [b'1'..=b'9', ..], [b':', rest @ ..]) => rest.split_at_checked(decimal(length)),
-        _ => None,
-    }
+fn long_length(input: &[u8]) -> Option<usize> {
+    let digits = input.iter().take(8).take_while(|byte| byte.is_ascii_digit()).count();
+    (input.get(digits) == Some(&b':') && matches!(input, [b'1'..=b'9', ..])).then_some(digits)
 }
 
 /// The number that some digits stand for, few enough to fit.
