@@ -31,9 +31,9 @@ impl<'de> Cursor<'de> {
     /// A value that may not be passed over.
     #[inline]
     fn value<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, GaveUp> {
-        let before = self.left();
+        let before = self.at();
         let result = seed.deserialize(&mut *self);
-        if self.left() == before {
+        if self.at() == before {
             return self.give_up();
         }
         self.heed(result)
@@ -69,23 +69,29 @@ impl<'de> Cursor<'de> {
     #[inline]
     fn visit_list<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, GaveUp> {
         self.enter(b'l')?;
-        let value = visitor.visit_seq(Elements(self));
-        let value = self.heed(value)?;
-        self.leave()?;
-        Ok(value)
+        let result = visitor.visit_seq(Elements(self));
+        self.close(result)
     }
 
     #[inline]
     fn visit_dict<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, GaveUp> {
         self.enter(b'd')?;
-        let mut entries = Entries { cursor: self, last_key: None, value_left: usize::MAX };
+        let mut entries = Entries { cursor: self, last_key: None, value_at: 0 };
         let result = visitor.visit_map(&mut entries);
         if entries.value_is_next() {
             return self.give_up();
         }
-        let value = self.heed(result)?;
+        self.close(result)
+    }
+
+    /// The end of a list or dictionary that became this. The value stays where it is: some are large.
+    #[inline]
+    fn close<T>(&mut self, result: Result<T, GaveUp>) -> Result<T, GaveUp> {
+        if result.is_err() {
+            self.give_up()?;
+        }
         self.leave()?;
-        Ok(value)
+        result
     }
 }
 
@@ -196,9 +202,7 @@ impl<'de> de::Deserializer<'de> for &mut Cursor<'de> {
         }
         self.enter(b'd')?;
         let result = visitor.visit_enum(Variant(self));
-        let value = self.heed(result)?;
-        self.leave()?;
-        Ok(value)
+        self.close(result)
     }
 
     fn is_human_readable(&self) -> bool {
@@ -233,14 +237,14 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
 struct Entries<'c, 'de> {
     cursor: &'c mut Cursor<'de>,
     last_key: Option<&'de [u8]>,
-    /// How much was left at the value of the last key; more than there can be, if there is no key yet.
-    value_left: usize,
+    /// Where the value of the last key is; 0, where none can be, if there is no key yet.
+    value_at: usize,
 }
 
 impl Entries<'_, '_> {
     #[inline]
     const fn value_is_next(&self) -> bool {
-        self.value_left == self.cursor.left()
+        self.value_at == self.cursor.at()
     }
 }
 
@@ -256,10 +260,11 @@ impl<'de> de::MapAccess<'de> for &mut Entries<'_, 'de> {
         if self.cursor.peek() == Some(b'e') {
             return Ok(None);
         }
-        let text = self.cursor.key(&mut self.last_key)?;
+        let text = self.cursor.key(self.last_key)?;
+        self.last_key = Some(text);
         let key = seed.deserialize(Key { text, cursor: self.cursor });
         let key = self.cursor.heed(key)?;
-        self.value_left = self.cursor.left();
+        self.value_at = self.cursor.at();
         Ok(Some(key))
     }
 
