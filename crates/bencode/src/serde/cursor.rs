@@ -80,10 +80,16 @@ impl<'de> Cursor<'de> {
 
     #[cold]
     pub(super) const fn give_up<T>(&mut self) -> Result<T, GaveUp> {
+        self.stop();
+        Err(GaveUp)
+    }
+
+    /// Gives up, but lets whoever asked find out for himself: when he asks for more, or in the end.
+    #[cold]
+    pub(super) const fn stop(&mut self) {
         self.input = &[];
         self.at = 0;
         self.gave_up = true;
-        Err(GaveUp)
     }
 
     /// A string.

@@ -28,22 +28,31 @@ pub(super) fn from_bytes<'de, T: Deserialize<'de>>(input: &'de [u8], options: &O
 }
 
 impl<'de> Cursor<'de> {
-    /// A value that may not be passed over.
+    /// A value that may not be passed over. It stays where it is, here and below: some are large.
     #[inline]
     fn value<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, GaveUp> {
         let before = self.at();
         let result = seed.deserialize(&mut *self);
-        if self.at() == before {
-            return self.give_up();
+        if result.is_err() || self.at() == before {
+            self.stop();
         }
-        self.heed(result)
+        result
     }
 
     /// Gives up if a visitor did, lest that goes unnoticed.
     #[inline]
     pub(super) fn heed<T>(&mut self, result: Result<T, GaveUp>) -> Result<T, GaveUp> {
         if result.is_err() {
-            self.give_up()?;
+            self.stop();
+        }
+        result
+    }
+
+    /// The end of the list or dictionary that became this.
+    #[inline]
+    fn close<T>(&mut self, result: Result<T, GaveUp>) -> Result<T, GaveUp> {
+        if result.is_err() || self.leave().is_err() {
+            self.stop();
         }
         result
     }
@@ -76,22 +85,12 @@ impl<'de> Cursor<'de> {
     #[inline]
     fn visit_dict<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, GaveUp> {
         self.enter(b'd')?;
-        let mut entries = Entries { cursor: self, last_key: None, value_at: 0 };
+        let mut entries = Entries { cursor: self, last_key: None, value_at: usize::MAX };
         let result = visitor.visit_map(&mut entries);
         if entries.value_is_next() {
-            return self.give_up();
+            self.stop();
         }
         self.close(result)
-    }
-
-    /// The end of a list or dictionary that became this. The value stays where it is: some are large.
-    #[inline]
-    fn close<T>(&mut self, result: Result<T, GaveUp>) -> Result<T, GaveUp> {
-        if result.is_err() {
-            self.give_up()?;
-        }
-        self.leave()?;
-        result
     }
 }
 
@@ -220,10 +219,11 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
 
     #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, GaveUp> {
-        if self.0.peek() == Some(b'e') {
-            return Ok(None);
+        match self.0.peek() {
+            Some(b'e') => Ok(None),
+            Some(_) => self.0.value(seed).map(Some),
+            None => self.0.give_up(),
         }
-        self.0.value(seed).map(Some)
     }
 
     /// What a vector begins with anyway. To be told is cheaper than to find out.
@@ -237,7 +237,7 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
 struct Entries<'c, 'de> {
     cursor: &'c mut Cursor<'de>,
     last_key: Option<&'de [u8]>,
-    /// Where the value of the last key is; 0, where none can be, if there is no key yet.
+    /// Where the value of the last key is; further than the input goes, if there is no key yet.
     value_at: usize,
 }
 
