@@ -117,9 +117,14 @@ impl<'de> Cursor<'de> {
         let key = self.string()?;
         match last_key {
             // Mostly the first byte tells.
-            Some(last) if last.first() >= key.first() && last >= key => self.give_up(),
+            Some(last) if last.first() >= key.first() => self.key_after(last, key),
             _ => Ok(key),
         }
+    }
+
+    #[inline(never)]
+    fn key_after(&mut self, last: &[u8], key: &'de [u8]) -> Result<&'de [u8], GaveUp> {
+        if last < key { Ok(key) } else { self.give_up() }
     }
 
     /// An integer.

@@ -19,12 +19,10 @@ use crate::Options;
 
 /// The type, if the bytes are canonical, within the limits, and of the type.
 #[inline(always)]
-pub(super) fn from_bytes<'de, T: Deserialize<'de>>(input: &'de [u8], options: &Options) -> Option<T> {
+pub(super) fn from_bytes<'de, T: Deserialize<'de>>(input: &'de [u8], options: &Options) -> Result<T, GaveUp> {
     let mut cursor = Cursor::new(input, options);
-    match T::deserialize(&mut cursor) {
-        Ok(value) if cursor.is_done(options) => Some(value),
-        _ => None,
-    }
+    let result = T::deserialize(&mut cursor);
+    if cursor.is_done(options) { result } else { Err(GaveUp) }
 }
 
 impl<'de> Cursor<'de> {
