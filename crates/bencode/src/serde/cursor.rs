@@ -5,16 +5,23 @@
 use alloc::vec::Vec;
 use core::mem;
 
-use crate::{Options, tokenizer};
+use crate::{
+    Options,
+    fast_path::{self, Body},
+    tokenizer,
+};
 
 /// Something is not ordinary. That is all there is to say: the error is made from tokens.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GaveUp;
 
-/// What is left of the input.
+/// A place in the input. The input stays where it is, and one number moves on: what was written last is read next, and two
+/// words that are written apart and read together make a processor wait.
 pub(super) struct Cursor<'de> {
     /// Nothing, once it gave up.
-    rest: &'de [u8],
+    input: &'de [u8],
+    /// The next byte.
+    at: usize,
     /// For good: what a type's own code makes of it changes nothing.
     gave_up: bool,
     /// How many more containers may be opened.
@@ -42,69 +49,90 @@ pub(super) enum Integer {
 impl<'de> Cursor<'de> {
     #[inline]
     pub(super) const fn new(input: &'de [u8], options: &Options) -> Self {
+        let too_long = input.len() > options.max_bytes;
         Self {
-            rest: input,
-            gave_up: input.len() > options.max_bytes,
+            input: if too_long { &[] } else { input },
+            at: 0,
+            gave_up: too_long,
             depth_left: options.max_depth,
             tokens_left: options.max_tokens,
             around: Vec::new(),
         }
     }
 
-    /// How many bytes are left: less with everything that is read.
+    /// Where it stands: further with everything that is read.
     #[inline]
-    pub(super) const fn left(&self) -> usize {
-        self.rest.len()
+    pub(super) const fn at(&self) -> usize {
+        self.at
     }
 
     /// The next byte.
     #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
-        self.rest.first().copied()
+        self.input.get(self.at).copied()
     }
 
     /// Whether all was ordinary, and nothing is left but what the options ignore.
     #[inline]
     pub(super) const fn is_done(&self, options: &Options) -> bool {
-        !self.gave_up && (options.lenient || self.rest.is_empty())
+        !self.gave_up && (options.lenient || self.at == self.input.len())
     }
 
     #[cold]
     pub(super) const fn give_up<T>(&mut self) -> Result<T, GaveUp> {
-        self.rest = &[];
-        self.gave_up = true;
+        self.stop();
         Err(GaveUp)
+    }
+
+    /// Gives up, but lets whoever asked find out for himself: when he asks for more, or in the end.
+    #[cold]
+    pub(super) const fn stop(&mut self) {
+        self.input = &[];
+        self.at = 0;
+        self.gave_up = true;
     }
 
     /// A string.
     #[inline]
     pub(super) fn string(&mut self) -> Result<&'de [u8], GaveUp> {
-        match split_string(self.rest) {
-            Some((string, rest)) if self.count_token() => {
-                self.rest = rest;
+        match self.string_here() {
+            Some((string, end)) if self.count_token() => {
+                self.at = end;
                 Ok(string)
             }
             _ => self.give_up(),
         }
     }
 
-    /// A key that may follow the last one; it is the last one from now on.
     #[inline]
-    pub(super) fn key(&mut self, last_key: &mut Option<&'de [u8]>) -> Result<&'de [u8], GaveUp> {
+    fn string_here(&self) -> Option<(&'de [u8], usize)> {
+        let first = self.peek().filter(u8::is_ascii_digit)?;
+        let Body { start, end } = fast_path::string_body(self.input, self.at, first)?;
+        Some((self.input.get(start..end)?, end))
+    }
+
+    /// A key that may follow the last one. Inline, so that its value is read from where it ends without a detour.
+    #[inline(always)]
+    pub(super) fn key(&mut self, last_key: Option<&'de [u8]>) -> Result<&'de [u8], GaveUp> {
         let key = self.string()?;
-        match last_key.replace(key) {
+        match last_key {
             // Mostly the first byte tells.
-            Some(last) if last.first() >= key.first() && last >= key => self.give_up(),
+            Some(last) if last.first() >= key.first() => self.key_after(last, key),
             _ => Ok(key),
         }
+    }
+
+    #[inline(never)]
+    fn key_after(&mut self, last: &[u8], key: &'de [u8]) -> Result<&'de [u8], GaveUp> {
+        if last < key { Ok(key) } else { self.give_up() }
     }
 
     /// An integer.
     #[inline]
     pub(super) fn integer(&mut self) -> Result<Integer, GaveUp> {
-        match split_integer(self.rest) {
+        match self.input.get(self.at..).and_then(split_integer) {
             Some((value, rest)) if self.count_token() => {
-                self.rest = rest;
+                self.at = self.input.len().wrapping_sub(rest.len());
                 Ok(value)
             }
             _ => self.give_up(),
@@ -113,10 +141,9 @@ impl<'de> Cursor<'de> {
 
     /// The first byte of a list or dictionary: `l` or `d`.
     #[inline]
-    pub(super) const fn enter(&mut self, kind: u8) -> Result<(), GaveUp> {
-        match (self.rest.split_first(), self.depth_left.checked_sub(1)) {
-            (Some((byte, rest)), Some(depth_left)) if *byte == kind && self.count_token() => {
-                self.rest = rest;
+    pub(super) fn enter(&mut self, kind: u8) -> Result<(), GaveUp> {
+        match self.depth_left.checked_sub(1) {
+            Some(depth_left) if self.step(kind) => {
                 self.depth_left = depth_left;
                 Ok(())
             }
@@ -126,27 +153,34 @@ impl<'de> Cursor<'de> {
 
     /// The last byte of a list or dictionary.
     #[inline]
-    pub(super) const fn leave(&mut self) -> Result<(), GaveUp> {
-        match self.rest.split_first() {
-            Some((b'e', rest)) if self.count_token() => {
-                self.rest = rest;
-                self.depth_left = self.depth_left.saturating_add(1);
-                Ok(())
-            }
-            _ => self.give_up(),
+    pub(super) fn leave(&mut self) -> Result<(), GaveUp> {
+        if !self.step(b'e') {
+            return self.give_up();
         }
+        self.depth_left = self.depth_left.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Past this byte, if it is the next, and there may be one more token.
+    #[inline]
+    fn step(&mut self, byte: u8) -> bool {
+        let steps = self.peek() == Some(byte) && self.count_token();
+        if steps {
+            self.at = self.at.wrapping_add(1);
+        }
+        steps
     }
 
     /// Any value; the bytes of it.
     #[inline]
     pub(super) fn skip(&mut self) -> Result<&'de [u8], GaveUp> {
-        let before = self.rest;
+        let (input, start) = (self.input, self.at);
         match self.peek() {
             Some(b'0'..=b'9') => self.string().map(drop)?,
             Some(b'i') => self.integer().map(drop)?,
             _ => self.skip_container()?,
         }
-        Ok(before.get(..before.len().saturating_sub(self.rest.len())).unwrap_or_default())
+        Ok(input.get(start..self.at).unwrap_or_default())
     }
 
     /// A list or dictionary and all that is in it, without recursion.
@@ -161,7 +195,7 @@ impl<'de> Cursor<'de> {
                 continue;
             }
             if let Container::Dict { last_key } = &mut container {
-                self.key(last_key)?;
+                *last_key = Some(self.key(*last_key)?);
             }
             match self.peek() {
                 Some(b'0'..=b'9') => self.string().map(drop)?,
@@ -193,34 +227,6 @@ impl<'de> Cursor<'de> {
             None => false,
         }
     }
-}
-
-/// The string that the input begins with, and what follows.
-#[inline]
-fn split_string(input: &[u8]) -> Option<(&[u8], &[u8])> {
-    match input {
-        [length @ b'0'..=b'9', b':', rest @ ..] => rest.split_at_checked(decimal(&[*length])),
-        [tens @ b'1'..=b'9', units @ b'0'..=b'9', b':', rest @ ..] => rest.split_at_checked(decimal(&[*tens, *units])),
-        _ => split_long_string(input),
-    }
-}
-
-/// As `split_string`; if the length has no more than 8 digits, and no zero in front.
-#[inline(never)]
-fn split_long_string(input: &[u8]) -> Option<(&[u8], &[u8])> {
-    let digits = input.get(..input.len().min(8))?.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    match input.split_at_checked(digits)? {
-        (length @ [b'1'..=b'9', ..], [b':', rest @ ..]) => rest.split_at_checked(decimal(length)),
-        _ => None,
-    }
-}
-
-/// The number that some digits stand for, few enough to fit.
-#[inline]
-fn decimal(digits: &[u8]) -> usize {
-    digits
-        .iter()
-        .fold(0, |number: usize, digit| number.wrapping_mul(10).wrapping_add(usize::from(digit.wrapping_sub(b'0'))))
 }
 
 /// The integer that the input begins with, and what follows; if it is canonical.

@@ -30,7 +30,7 @@ pub fn from_bytes<'de, T: Deserialize<'de>>(input: &'de [u8]) -> Result<T, Error
 /// If the options do not accept the bytes, or they are not of the type.
 #[inline]
 pub fn from_bytes_with<'de, T: Deserialize<'de>>(input: &'de [u8], options: &Options) -> Result<T, Error> {
-    straight::from_bytes(input, options).map_or_else(|| by_tokens(input, options), Ok)
+    straight::from_bytes(input, options).or_else(|_| by_tokens(input, options))
 }
 
 /// Knows what to tolerate, and of everything else what is wrong and where.

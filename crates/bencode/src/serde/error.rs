@@ -24,12 +24,32 @@ enum Repr {
 }
 
 impl Error {
-    /// The error in the bytes, if it is one that this crate has found. What a type's own code finds is only to be shown.
+    /// The error in the bytes, if it is one that this crate has found. What a type's own code finds has a place, and words.
     #[must_use]
     pub fn bencode(&self) -> Option<&crate::Error> {
         match &*self.0 {
             Repr::Bencode(error) => Some(error),
             Repr::Custom { .. } | Repr::Unsupported(_) => None,
+        }
+    }
+
+    /// In what: the keys and indices from the root to the value. None for what is wrong with a type on its way to bytes.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &*self.0 {
+            Repr::Bencode(error) => Some(error.path()),
+            Repr::Custom { place, .. } => place.as_ref().map(|(path, _)| path),
+            Repr::Unsupported(_) => None,
+        }
+    }
+
+    /// Where: bytes from the start of the input. None for what is wrong with a type on its way to bytes.
+    #[must_use]
+    pub fn offset(&self) -> Option<usize> {
+        match &*self.0 {
+            Repr::Bencode(error) => Some(error.offset()),
+            Repr::Custom { place, .. } => place.as_ref().map(|(_, offset)| *offset),
+            Repr::Unsupported(_) => None,
         }
     }
 

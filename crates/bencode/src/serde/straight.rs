@@ -19,31 +19,38 @@ use crate::Options;
 
 /// The type, if the bytes are canonical, within the limits, and of the type.
 #[inline(always)]
-pub(super) fn from_bytes<'de, T: Deserialize<'de>>(input: &'de [u8], options: &Options) -> Option<T> {
+pub(super) fn from_bytes<'de, T: Deserialize<'de>>(input: &'de [u8], options: &Options) -> Result<T, GaveUp> {
     let mut cursor = Cursor::new(input, options);
-    match T::deserialize(&mut cursor) {
-        Ok(value) if cursor.is_done(options) => Some(value),
-        _ => None,
-    }
+    let result = T::deserialize(&mut cursor);
+    if cursor.is_done(options) { result } else { Err(GaveUp) }
 }
 
 impl<'de> Cursor<'de> {
-    /// A value that may not be passed over.
+    /// A value that may not be passed over. It stays where it is, here and below: some are large.
     #[inline]
     fn value<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, GaveUp> {
-        let before = self.left();
+        let before = self.at();
         let result = seed.deserialize(&mut *self);
-        if self.left() == before {
-            return self.give_up();
+        if result.is_err() || self.at() == before {
+            self.stop();
         }
-        self.heed(result)
+        result
     }
 
     /// Gives up if a visitor did, lest that goes unnoticed.
     #[inline]
     pub(super) fn heed<T>(&mut self, result: Result<T, GaveUp>) -> Result<T, GaveUp> {
         if result.is_err() {
-            self.give_up()?;
+            self.stop();
+        }
+        result
+    }
+
+    /// The end of the list or dictionary that became this.
+    #[inline]
+    fn close<T>(&mut self, result: Result<T, GaveUp>) -> Result<T, GaveUp> {
+        if result.is_err() || self.leave().is_err() {
+            self.stop();
         }
         result
     }
@@ -69,23 +76,19 @@ impl<'de> Cursor<'de> {
     #[inline]
     fn visit_list<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, GaveUp> {
         self.enter(b'l')?;
-        let value = visitor.visit_seq(Elements(self));
-        let value = self.heed(value)?;
-        self.leave()?;
-        Ok(value)
+        let result = visitor.visit_seq(Elements(self));
+        self.close(result)
     }
 
     #[inline]
     fn visit_dict<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, GaveUp> {
         self.enter(b'd')?;
-        let mut entries = Entries { cursor: self, last_key: None, value_left: usize::MAX };
+        let mut entries = Entries { cursor: self, last_key: None, value_at: usize::MAX };
         let result = visitor.visit_map(&mut entries);
         if entries.value_is_next() {
-            return self.give_up();
+            self.stop();
         }
-        let value = self.heed(result)?;
-        self.leave()?;
-        Ok(value)
+        self.close(result)
     }
 }
 
@@ -196,9 +199,7 @@ impl<'de> de::Deserializer<'de> for &mut Cursor<'de> {
         }
         self.enter(b'd')?;
         let result = visitor.visit_enum(Variant(self));
-        let value = self.heed(result)?;
-        self.leave()?;
-        Ok(value)
+        self.close(result)
     }
 
     fn is_human_readable(&self) -> bool {
@@ -216,10 +217,11 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
 
     #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, GaveUp> {
-        if self.0.peek() == Some(b'e') {
-            return Ok(None);
+        match self.0.peek() {
+            Some(b'e') => Ok(None),
+            Some(_) => self.0.value(seed).map(Some),
+            None => self.0.give_up(),
         }
-        self.0.value(seed).map(Some)
     }
 
     /// What a vector begins with anyway. To be told is cheaper than to find out.
@@ -233,14 +235,14 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
 struct Entries<'c, 'de> {
     cursor: &'c mut Cursor<'de>,
     last_key: Option<&'de [u8]>,
-    /// How much was left at the value of the last key; more than there can be, if there is no key yet.
-    value_left: usize,
+    /// Where the value of the last key is; further than the input goes, if there is no key yet.
+    value_at: usize,
 }
 
 impl Entries<'_, '_> {
     #[inline]
     const fn value_is_next(&self) -> bool {
-        self.value_left == self.cursor.left()
+        self.value_at == self.cursor.at()
     }
 }
 
@@ -256,10 +258,11 @@ impl<'de> de::MapAccess<'de> for &mut Entries<'_, 'de> {
         if self.cursor.peek() == Some(b'e') {
             return Ok(None);
         }
-        let text = self.cursor.key(&mut self.last_key)?;
+        let text = self.cursor.key(self.last_key)?;
+        self.last_key = Some(text);
         let key = seed.deserialize(Key { text, cursor: self.cursor });
         let key = self.cursor.heed(key)?;
-        self.value_left = self.cursor.left();
+        self.value_at = self.cursor.at();
         Ok(Some(key))
     }
 

@@ -6,6 +6,7 @@ use std::{
     fmt,
     marker::PhantomData,
     string::{String, ToString},
+    vec,
     vec::Vec,
 };
 
@@ -15,7 +16,10 @@ use ::serde::{
 };
 use proptest::{collection::vec, prelude::*};
 
-use super::fuzzing::{agree, agrees};
+use super::{
+    fuzzing::{agree, agrees},
+    straight::from_bytes,
+};
 use crate::{Options, RawValue, Value};
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -205,6 +209,31 @@ proptest! {
         }
         all_agree(&torrent);
     }
+
+    #[test]
+    fn the_two_ways_agree_on_integers(sign in "-?", zeros in 0..3_usize, digits in "[0-9]{0,22}", end in "[e:]?") {
+        let integer = ["i", &sign, &"0".repeat(zeros), &digits, &end].concat();
+        let options = Options::strict();
+        agree::<i64>(integer.as_bytes(), &options);
+        agree::<u64>(integer.as_bytes(), &options);
+        agree::<i128>(integer.as_bytes(), &options);
+        agree::<u16>(integer.as_bytes(), &options);
+        agree::<bool>(integer.as_bytes(), &options);
+        agree::<Value>(integer.as_bytes(), &options);
+        agree::<RawValue<'_>>(integer.as_bytes(), &options);
+    }
+}
+
+#[test]
+fn the_straight_way_ends_where_the_limits_are() {
+    let straight = |input: &[u8], options: Options| from_bytes::<Value>(input, &options).is_ok();
+    let nested = [vec![b'l'; 100], vec![b'e'; 100]].concat();
+    assert!(straight(&nested, Options::strict()));
+    assert!(!straight(&nested, Options::strict().max_depth(99)));
+    assert!(straight(&nested, Options::strict().max_tokens(200).max_bytes(200)));
+    assert!(!straight(&nested, Options::strict().max_tokens(199)));
+    assert!(!straight(&nested, Options::strict().max_bytes(199)));
+    assert!(!straight(&[b'l'; 1_000_000], Options::lenient()));
 }
 
 /// A type whose own code makes something unusual of the deserializer.

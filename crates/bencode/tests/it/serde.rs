@@ -75,6 +75,21 @@ fn errors_name_the_path() {
 }
 
 #[test]
+fn errors_of_types_have_a_place_as_those_of_bytes_do() {
+    let place = |error: &Error| (error.path().map(ToString::to_string), error.offset());
+    for (input, path, offset) in [
+        (&b"d5:filesld6:lengthi5eeee"[..], "files[0]", 9),
+        (b"d5:filesld6:lengthi-5e4:pathleeee", "files[0].length", 18),
+        (b"d5:filesld6:length1:54:pathleeee", "files[0].length", 18),
+        (b"d5:filesld6:lengthi5", "files[0].length", 20),
+    ] {
+        let error = from_bytes::<Info<'_>>(input).unwrap_err();
+        assert_eq!(place(&error), (Some(path.into()), Some(offset)), "{error}");
+    }
+    assert_eq!(place(&to_vec(&1.5).unwrap_err()), (None, None));
+}
+
+#[test]
 fn integers_never_wrap() {
     assert_eq!(from_bytes::<u8>(b"i255e").unwrap(), 255);
     assert!(from_bytes::<u8>(b"i256e").is_err());
@@ -213,7 +228,7 @@ fn a_part_of_a_document_is_a_type() -> Result<(), Error> {
 
 #[test]
 fn the_deepest_input_fits_the_stack_of_a_thread() {
-    #[derive(Deserialize)]
+    #[derive(Debug, Deserialize)]
     struct Deep {
         #[expect(dead_code, reason = "only its depth matters")]
         a: Option<Box<Self>>,
@@ -222,7 +237,10 @@ fn the_deepest_input_fits_the_stack_of_a_thread() {
     let options = Options::strict().max_depth(usize::MAX);
     assert!(from_bytes_with::<Deep>(&input, &options).is_ok());
     assert!(from_bytes_with::<Value>(&input, &options).is_ok());
-    assert!(from_bytes::<Deep>(&input).is_err());
+    for input in [&input[..], &b"d1:a".repeat(100_000)] {
+        assert_eq!(from_bytes::<Deep>(input).err().unwrap().bencode().unwrap().kind(), ErrorKind::DepthLimit);
+        assert_eq!(from_bytes::<Value>(input).err().unwrap().bencode().unwrap().kind(), ErrorKind::DepthLimit);
+    }
 }
 
 #[test]
