@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, interval, timeout, timeout_at},
 };
 
-use super::{http::HttpTracker, shards::Shards, swarms::ServerConfig, udp::UdpTracker};
+use super::{config::ServerConfig, http::HttpTracker, shards::Shards, udp::UdpTracker};
 
 /// A tracker in this process, over HTTP and UDP on one port. It stops when dropped.
 #[derive(Debug)]

@@ -10,8 +10,9 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use torrent_types::InfoHash;
 
 use super::{
+    config::ServerConfig,
     siphash::Key,
-    swarms::{ServerConfig, Swarms, Totals},
+    swarms::{Swarms, Totals},
 };
 
 /// The swarms of a tracker that several threads serve.

@@ -8,6 +8,8 @@
 //!               └─► connect ──answer──► open for 60 s     └─┘ after 15·2ⁿ s, n ≤ 8; through the queue if the id has expired
 //! ```
 
+mod connection;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt,
@@ -18,6 +20,7 @@ use std::{
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use torrent_types::{InfoHash, compact};
 
+use self::connection::Tracker;
 use super::{
     event::{Answer, RequestId, Transmit, UdpError, UdpEvent},
     packet::{self, MAX_SCRAPE, Response},
@@ -79,30 +82,6 @@ struct Sent {
     transaction: u32,
     connection: u64,
     deadline: Instant,
-}
-
-#[derive(Default)]
-struct Tracker {
-    connection: Connection,
-    /// Waiting for a connection id or for room in the window.
-    queue: VecDeque<RequestId>,
-    in_flight: usize,
-}
-
-#[derive(Clone, Copy, Default)]
-enum Connection {
-    #[default]
-    Closed,
-    Opening {
-        transaction: u32,
-        attempt: u32,
-        sent: Instant,
-        deadline: Instant,
-    },
-    Open {
-        id: u64,
-        until: Instant,
-    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -220,52 +199,6 @@ impl UdpClient {
         Ok(id)
     }
 
-    /// Sends from a tracker's queue what may be sent, or asks for a connection id first.
-    fn advance(&mut self, now: Instant, to: SocketAddr) {
-        while let Some(tracker) = self.trackers.get_mut(&to)
-            && let Some(&id) = tracker.queue.front()
-        {
-            match tracker.connection {
-                Connection::Open { id: connection, until } if now < until => {
-                    if tracker.in_flight >= WINDOW {
-                        break;
-                    }
-                    tracker.queue.pop_front();
-                    tracker.in_flight = tracker.in_flight.saturating_add(1);
-                    let transaction = self.new_transaction(Timer::Request(id));
-                    self.send(now, id, transaction, connection);
-                }
-                // Somebody fresh has come while long silences are being sat out: ask now.
-                Connection::Opening { transaction, attempt, sent, deadline }
-                    if attempt > 0
-                        && now.saturating_duration_since(sent) >= TIMEOUT
-                        && self.requests.get(&id).is_some_and(|question| question.attempt == 0) =>
-                {
-                    self.timers.remove(&(deadline, Timer::Connect(to)));
-                    self.transactions.remove(&transaction);
-                    self.connect(now, to, 0);
-                    break;
-                }
-                Connection::Opening { .. } => break,
-                Connection::Open { .. } | Connection::Closed => {
-                    let attempt = self.requests.get(&id).map_or(0, |question| question.attempt);
-                    self.connect(now, to, attempt);
-                    break;
-                }
-            }
-        }
-    }
-
-    fn connect(&mut self, now: Instant, to: SocketAddr, attempt: u32) {
-        let transaction = self.new_transaction(Timer::Connect(to));
-        let deadline = after(now, timeout(attempt));
-        if let Some(tracker) = self.trackers.get_mut(&to) {
-            tracker.connection = Connection::Opening { transaction, attempt, sent: now, deadline };
-        }
-        self.timers.insert((deadline, Timer::Connect(to)));
-        self.transmits.push_back(Transmit { to, payload: packet::encode_connect(transaction) });
-    }
-
     fn send(&mut self, now: Instant, id: RequestId, transaction: u32, connection: u64) {
         let Some(question) = self.requests.get_mut(&id) else { return };
         let deadline = after(now, timeout(question.attempt));
@@ -276,26 +209,6 @@ impl UdpClient {
         };
         self.timers.insert((deadline, Timer::Request(id)));
         self.transmits.push_back(Transmit { to: question.to, payload });
-    }
-
-    fn handle_connect(&mut self, now: Instant, from: SocketAddr, response: Result<Response<'_>, DecodeError>) {
-        let Some(tracker) = self.trackers.get_mut(&from) else { return };
-        let Connection::Opening { transaction, deadline, .. } = tracker.connection else { return };
-        let error = match response {
-            Ok(Response::Connect(id)) => {
-                tracker.connection = Connection::Open { id, until: after(now, CONNECTION_LIFETIME) };
-                None
-            }
-            Ok(Response::Error(reason)) => Some(UdpError::Failure(Failure::new(reason, None))),
-            // Neither an id nor a refusal: as if it had been lost.
-            Ok(_) | Err(_) => return,
-        };
-        self.timers.remove(&(deadline, Timer::Connect(from)));
-        self.transactions.remove(&transaction);
-        match error {
-            None => self.advance(now, from),
-            Some(error) => self.fail_queue(from, &error),
-        }
     }
 
     fn handle_answer(&mut self, now: Instant, id: RequestId, response: Result<Response<'_>, DecodeError>) {
@@ -325,43 +238,6 @@ impl UdpClient {
         self.close(now, id, Some(outcome));
     }
 
-    /// An error may mean that the tracker forgot our id (it was restarted). If the id was not fresh, ask once more with a new one.
-    fn renew(&mut self, now: Instant, id: RequestId) -> bool {
-        let Some(question) = self.requests.get_mut(&id) else { return false };
-        let (Some(sent), Some(tracker)) = (question.sent, self.trackers.get_mut(&question.to)) else { return false };
-        let Connection::Open { id: connection, until } = tracker.connection else { return false };
-        let age = after(now, CONNECTION_LIFETIME).saturating_duration_since(until);
-        if question.renewed || connection != sent.connection || age < FRESH {
-            return false;
-        }
-        question.renewed = true;
-        question.sent = None;
-        tracker.connection = Connection::Closed;
-        tracker.in_flight = tracker.in_flight.saturating_sub(1);
-        tracker.queue.push_front(id);
-        let to = question.to;
-        self.transactions.remove(&sent.transaction);
-        self.timers.remove(&(sent.deadline, Timer::Request(id)));
-        self.advance(now, to);
-        true
-    }
-
-    /// BEP 15 § "Time outs": the n-th silence lasts 15·2ⁿ seconds.
-    fn handle_connect_timeout(&mut self, now: Instant, to: SocketAddr) {
-        let Some(tracker) = self.trackers.get_mut(&to) else { return };
-        let Connection::Opening { transaction, attempt, .. } = tracker.connection else { return };
-        self.transactions.remove(&transaction);
-        tracker.connection = Connection::Closed;
-        if tracker.queue.is_empty() {
-            return;
-        }
-        if attempt >= MAX_ATTEMPT {
-            self.fail_queue(to, &UdpError::TimedOut);
-        } else {
-            self.connect(now, to, attempt.saturating_add(1));
-        }
-    }
-
     fn handle_request_timeout(&mut self, now: Instant, id: RequestId) {
         let Some(question) = self.requests.get_mut(&id) else { return };
         let Some(sent) = question.sent.take() else { return };
@@ -373,26 +249,17 @@ impl UdpClient {
         question.attempt = question.attempt.saturating_add(1);
         let to = question.to;
         let Some(tracker) = self.trackers.get_mut(&to) else { return };
-        match tracker.connection {
-            Connection::Open { id: connection, until } if now < until => {
+        match tracker.id(now) {
+            Some(connection) => {
                 self.send(now, id, sent.transaction, connection);
             }
             // § "Time outs": it is necessary to ask for a connection id again when it has expired.
-            _ => {
+            None => {
                 tracker.in_flight = tracker.in_flight.saturating_sub(1);
                 tracker.queue.push_front(id);
                 self.transactions.remove(&sent.transaction);
                 self.advance(now, to);
             }
-        }
-    }
-
-    fn fail_queue(&mut self, to: SocketAddr, error: &UdpError) {
-        let Some(tracker) = self.trackers.get_mut(&to) else { return };
-        tracker.connection = Connection::Closed;
-        for id in std::mem::take(&mut tracker.queue) {
-            self.requests.remove(&id);
-            self.events.push_back(UdpEvent { id, outcome: Err(error.clone()) });
         }
     }
 
@@ -412,21 +279,6 @@ impl UdpClient {
             self.events.push_back(UdpEvent { id, outcome });
         }
         self.advance(now, question.to);
-    }
-
-    /// Trackers with nothing to do and no valid connection id need no memory.
-    fn forget_expired(&mut self, now: Instant) {
-        if self.trackers.len() < MANY_TRACKERS {
-            return;
-        }
-        self.trackers.retain(|_, tracker| {
-            let useful = match tracker.connection {
-                Connection::Closed => false,
-                Connection::Opening { .. } => true,
-                Connection::Open { until, .. } => now < until,
-            };
-            useful || tracker.in_flight > 0 || !tracker.queue.is_empty()
-        });
     }
 
     fn new_transaction(&mut self, owner: Timer) -> u32 {
@@ -479,15 +331,3 @@ pub const MAX_QUESTIONS: usize = 1 << 16;
 /// BEP 15 § "Time outs".
 const TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_ATTEMPT: u32 = 8;
-
-/// BEP 15 § "UDP connections / spoofing".
-const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
-
-/// A connection id younger than this is not the reason for an error.
-const FRESH: Duration = Duration::from_secs(5);
-
-/// Datagrams on their way to one tracker: 10,000 torrents do not burst.
-const WINDOW: usize = 64;
-
-/// From here on, trackers that are done with are looked for and dropped.
-const MANY_TRACKERS: usize = 256;
