@@ -39,7 +39,8 @@ pub struct Schedule {
     /// Longest pause after a round in which no tracker answered. Default one hour.
     pub max_backoff: Duration,
     /// A tracker that has not answered for so long is not given up, but the next one is asked, too. A silent UDP tracker would
-    /// hold up a torrent for a minute. Not for `completed`, which is told once. Default 5 s.
+    /// hold up a torrent for a minute. Not for `completed`, which is told once. Time in the client's own queue counts, too:
+    /// behind a dead tracker it does not move. Default 5 s.
     /// Private torrents want more than an announce can take (BEP 27).
     pub patience: Duration,
 }
