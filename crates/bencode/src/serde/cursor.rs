@@ -27,11 +27,9 @@ pub(super) struct Cursor<'de> {
     /// How many more containers may be opened.
     depth_left: usize,
     tokens_left: usize,
-    /// The containers around the one that is being skipped.
-    around: Vec<Container<'de>>,
 }
 
-/// An open list or dictionary.
+/// An open list or dictionary that is being skipped.
 #[derive(Clone, Copy)]
 enum Container<'de> {
     List,
@@ -56,7 +54,6 @@ impl<'de> Cursor<'de> {
             gave_up: too_long,
             depth_left: options.max_depth,
             tokens_left: options.max_tokens,
-            around: Vec::new(),
         }
     }
 
@@ -185,7 +182,7 @@ impl<'de> Cursor<'de> {
 
     /// A list or dictionary and all that is in it, without recursion.
     fn skip_container(&mut self) -> Result<(), GaveUp> {
-        let mut around = mem::take(&mut self.around);
+        let mut around = Vec::new();
         let mut container = self.enter_any()?;
         loop {
             if self.peek() == Some(b'e') {
@@ -203,7 +200,6 @@ impl<'de> Cursor<'de> {
                 _ => around.push(mem::replace(&mut container, self.enter_any()?)),
             }
         }
-        self.around = around;
         Ok(())
     }
 

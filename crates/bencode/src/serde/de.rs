@@ -24,7 +24,7 @@ pub fn from_bytes<'de, T: Deserialize<'de>>(input: &'de [u8]) -> Result<T, Error
 /// Decodes bytes into a type, which may borrow from them. To see what lenient options tolerate, decode a [`Document`] and
 /// its root with [`from_node`].
 ///
-/// Canonical bytes go straight to the type; all others, and errors, take about twice as long, by way of tokens.
+/// Canonical bytes go straight to the type; all others, and errors, take two to four times as long, by way of tokens.
 ///
 /// # Errors
 /// If the options do not accept the bytes, or they are not of the type.

@@ -2,7 +2,7 @@
 //! as deep as the options let values nest. Whatever it returns is what `de` returns for the same bytes; where it gives up,
 //! whatever the reason, `de` is asked instead.
 
-use core::{fmt, str};
+use core::{fmt, mem, str};
 
 use ::serde::{
     Deserialize,
@@ -83,9 +83,9 @@ impl<'de> Cursor<'de> {
     #[inline]
     fn visit_dict<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, GaveUp> {
         self.enter(b'd')?;
-        let mut entries = Entries { cursor: self, last_key: None, value_at: usize::MAX };
+        let mut entries = Entries { cursor: self, last_key: None, value_is_next: false };
         let result = visitor.visit_map(&mut entries);
-        if entries.value_is_next() {
+        if entries.value_is_next {
             self.stop();
         }
         self.close(result)
@@ -235,15 +235,8 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
 struct Entries<'c, 'de> {
     cursor: &'c mut Cursor<'de>,
     last_key: Option<&'de [u8]>,
-    /// Where the value of the last key is; further than the input goes, if there is no key yet.
-    value_at: usize,
-}
-
-impl Entries<'_, '_> {
-    #[inline]
-    const fn value_is_next(&self) -> bool {
-        self.value_at == self.cursor.at()
-    }
+    /// Whether the last key was asked for, and its value was not.
+    value_is_next: bool,
 }
 
 impl<'de> de::MapAccess<'de> for &mut Entries<'_, 'de> {
@@ -251,7 +244,7 @@ impl<'de> de::MapAccess<'de> for &mut Entries<'_, 'de> {
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, GaveUp> {
-        if self.value_is_next() {
+        if self.value_is_next {
             // A value that nobody wants is for `de` to pass over.
             return self.cursor.give_up();
         }
@@ -262,13 +255,13 @@ impl<'de> de::MapAccess<'de> for &mut Entries<'_, 'de> {
         self.last_key = Some(text);
         let key = seed.deserialize(Key { text, cursor: self.cursor });
         let key = self.cursor.heed(key)?;
-        self.value_at = self.cursor.at();
+        self.value_is_next = true;
         Ok(Some(key))
     }
 
     #[inline]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, GaveUp> {
-        if !self.value_is_next() {
+        if !mem::take(&mut self.value_is_next) {
             return self.cursor.give_up();
         }
         self.cursor.value(seed)
