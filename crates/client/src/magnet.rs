@@ -4,18 +4,24 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::task::JoinSet;
+use bytes::Bytes;
+use tokio::{sync::Semaphore, task::JoinSet};
 use torrent_metainfo::{Info, Magnet, Metainfo, PieceLayers};
 use torrent_tracker::{AnnounceRequest, AnnounceResponse, MAX_TRACKERS, Retry, TrackerUrl, Trust};
-use torrent_wire::{FetchOptions, MetadataHash, fetch_metadata};
+use torrent_wire::{FetchError, FetchOptions, MetadataFault, MetadataHash, fetch_metadata};
 
 use crate::{Client, Error, clock};
 
 /// Peers asked at a time.
 const MAX_ASKED: usize = 20;
+/// Metadata up to this size, in bytes, is fetched from all of those at once. Hardly any torrent has more.
+const USUAL_SIZE: u32 = 4 * 1024 * 1024;
+/// Larger metadata, up to what the wire allows, is fetched from so many: who asks twenty liars shall not pay for twenty lies.
+const MAX_LARGE: usize = 2;
 /// Peers of trackers that are remembered, and asked in every round.
 const MAX_TOLD: usize = 500;
 /// Between two rounds of attempts.
@@ -100,7 +106,7 @@ impl Client {
         trackers: &mut [Tracker],
         known: &mut Known,
     ) -> Result<Option<Metainfo>, Error> {
-        let mut work = JoinSet::new();
+        let (mut work, large) = (JoinSet::new(), Arc::new(Semaphore::new(MAX_LARGE)));
         let now = clock::now();
         for (tracker, asked) in trackers.iter_mut().enumerate().filter(|(_, tracker)| tracker.due <= now) {
             asked.due = now + MIN_INTERVAL;
@@ -121,9 +127,9 @@ impl Client {
                 && let Some(peer) = waiting.pop_front()
             {
                 asked += 1;
-                let (magnet, options) = (magnet.clone(), options.clone());
+                let (magnet, options, large) = (magnet.clone(), options.clone(), Arc::clone(&large));
                 work.spawn(async move {
-                    match fetch_metadata(peer, hash, &options).await {
+                    match fetch(peer, hash, options, &large).await {
                         Ok(info) => torrent_of(&magnet, info).map(|metainfo| Found::Metadata(Box::new(metainfo))),
                         Err(error) => {
                             tracing::debug!(%peer, %error, "no metadata");
@@ -154,6 +160,21 @@ impl Client {
     }
 }
 
+async fn fetch(
+    peer: SocketAddr,
+    hash: MetadataHash,
+    options: FetchOptions,
+    large: &Semaphore,
+) -> Result<Bytes, FetchError> {
+    match fetch_metadata(peer, hash, &options.clone().max_size(USUAL_SIZE)).await {
+        Err(FetchError::Metadata(MetadataFault::ImpossibleSize)) => {
+            let _turn = large.acquire().await;
+            fetch_metadata(peer, hash, &options).await
+        }
+        outcome => outcome,
+    }
+}
+
 /// Until the tracker may be asked again: what it says, BEP 31 included, in reason.
 fn pause_after(answer: &Result<AnnounceResponse, torrent_tracker::Error>) -> Duration {
     let pause = match answer {
@@ -168,7 +189,7 @@ fn pause_after(answer: &Result<AnnounceResponse, torrent_tracker::Error>) -> Dur
 }
 
 /// A .torrent file of what peers and the link say.
-fn torrent_of(magnet: &Magnet, info: impl Into<bytes::Bytes>) -> Result<Metainfo, Error> {
+fn torrent_of(magnet: &Magnet, info: Bytes) -> Result<Metainfo, Error> {
     let info = match Info::from_peers(&magnet.info_hashes, info) {
         Some(info) => info?,
         // Right by one of its hashes, wrong by the other.

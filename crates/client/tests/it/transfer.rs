@@ -121,6 +121,16 @@ async fn a_magnet_link_is_enough() {
 }
 
 #[tokio::test]
+async fn large_metadata_comes_too() {
+    let mut fixture = Fixture::single(10_000, 1 << 14);
+    fixture.metainfo = fixture.metainfo.edit().source(&"x".repeat(5 << 20)).apply().unwrap();
+    let (_seed, address) = fixture.seed(Encryption::Disabled).await;
+    let (leech, _) = client(Encryption::Disabled).await;
+    let metainfo = leech.resolve(&fixture.metainfo.magnet(), &[address]).await.unwrap();
+    assert_eq!(metainfo.info_hashes(), fixture.metainfo.info_hashes());
+}
+
+#[tokio::test]
 async fn peers_tell_each_other_of_peers() {
     let fixture = Fixture::single(500_000, 1 << 15);
     let (_seed, address) = fixture.seed(Encryption::Disabled).await;
