@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::mem;
 
 use crate::{
-    Options,
+    Document, Options,
     fast_path::{self, Body},
     tokenizer,
 };
@@ -26,7 +26,6 @@ pub(super) struct Cursor<'de> {
     gave_up: bool,
     /// How many more containers may be opened.
     depth_left: usize,
-    tokens_left: usize,
 }
 
 /// An open list or dictionary that is being skipped.
@@ -46,15 +45,9 @@ pub(super) enum Integer {
 
 impl<'de> Cursor<'de> {
     #[inline]
-    pub(super) const fn new(input: &'de [u8], options: &Options) -> Self {
-        let too_long = input.len() > options.max_bytes;
-        Self {
-            input: if too_long { &[] } else { input },
-            at: 0,
-            gave_up: too_long,
-            depth_left: options.max_depth,
-            tokens_left: options.max_tokens,
-        }
+    pub(super) fn new(input: &'de [u8], options: &Options) -> Self {
+        let gave_up = input.len() > options.max_bytes || has_too_many_tokens(input, options);
+        Self { input: if gave_up { &[] } else { input }, at: 0, gave_up, depth_left: options.max_depth }
     }
 
     /// Where it stands: further with everything that is read.
@@ -93,11 +86,11 @@ impl<'de> Cursor<'de> {
     #[inline]
     pub(super) fn string(&mut self) -> Result<&'de [u8], GaveUp> {
         match self.string_here() {
-            Some((string, end)) if self.count_token() => {
+            Some((string, end)) => {
                 self.at = end;
                 Ok(string)
             }
-            _ => self.give_up(),
+            None => self.give_up(),
         }
     }
 
@@ -128,11 +121,11 @@ impl<'de> Cursor<'de> {
     #[inline]
     pub(super) fn integer(&mut self) -> Result<Integer, GaveUp> {
         match self.input.get(self.at..).and_then(split_integer) {
-            Some((value, rest)) if self.count_token() => {
+            Some((value, rest)) => {
                 self.at = self.input.len().wrapping_sub(rest.len());
                 Ok(value)
             }
-            _ => self.give_up(),
+            None => self.give_up(),
         }
     }
 
@@ -158,10 +151,10 @@ impl<'de> Cursor<'de> {
         Ok(())
     }
 
-    /// Past this byte, if it is the next, and there may be one more token.
+    /// Past this byte, if it is the next.
     #[inline]
     fn step(&mut self, byte: u8) -> bool {
-        let steps = self.peek() == Some(byte) && self.count_token();
+        let steps = self.peek() == Some(byte);
         if steps {
             self.at = self.at.wrapping_add(1);
         }
@@ -211,18 +204,17 @@ impl<'de> Cursor<'de> {
         self.enter(b'l')?;
         Ok(Container::List)
     }
+}
 
-    /// Whether there may be one more.
-    #[inline]
-    const fn count_token(&mut self) -> bool {
-        match self.tokens_left.checked_sub(1) {
-            Some(left) => {
-                self.tokens_left = left;
-                true
-            }
-            None => false,
-        }
-    }
+/// Whether there are more tokens than allowed. Each takes a byte at least, so of inputs that are short enough nobody counts them.
+#[inline]
+fn has_too_many_tokens(input: &[u8], options: &Options) -> bool {
+    input.len() > options.max_tokens && has_too_many_tokens_counted(input, options)
+}
+
+#[cold]
+fn has_too_many_tokens_counted(input: &[u8], options: &Options) -> bool {
+    Document::decode_prefix(input, options).is_err()
 }
 
 /// The integer that the input begins with, and what follows; if it is canonical.

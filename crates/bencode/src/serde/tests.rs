@@ -233,6 +233,9 @@ fn the_straight_way_ends_where_the_limits_are() {
     assert!(straight(&nested, Options::strict().max_tokens(200).max_bytes(200)));
     assert!(!straight(&nested, Options::strict().max_tokens(199)));
     assert!(!straight(&nested, Options::strict().max_bytes(199)));
+    let strings = [&b"l"[..], &b"10:xxxxxxxxxx".repeat(3), b"e"].concat();
+    assert!(straight(&strings, Options::strict().max_tokens(5)));
+    assert!(!straight(&strings, Options::strict().max_tokens(4)));
     assert!(!straight(&[b'l'; 1_000_000], Options::lenient()));
 }
 
