@@ -5,9 +5,13 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 use crate::until;
+
+/// For one connection, which a client whose queue is full would not answer for minutes.
+pub(crate) const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// A running process, killed when dropped. What it says goes to files, which are shown if the test panics.
 #[derive(Debug)]
@@ -56,7 +60,7 @@ impl Process {
     /// If that does not happen while the process runs.
     #[track_caller]
     pub fn wait_for_listener(&mut self, address: SocketAddr) {
-        let listens = until(|| match TcpStream::connect(address) {
+        let listens = until(|| match TcpStream::connect_timeout(&address, ATTEMPT) {
             Ok(_) => Some(true),
             Err(_) if self.is_running() => None,
             Err(_) => Some(false),

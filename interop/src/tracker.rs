@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use crate::{ADDRESS, Process, Scratch, free_port, tools, until};
+use crate::{ADDRESS, Process, Scratch, free_port, process::ATTEMPT, tools, until};
 
 /// A running opentracker.
 #[derive(Debug)]
@@ -108,7 +108,8 @@ impl Tracker {
     }
 
     fn request(&self, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(self.address).ok()?;
+        let mut stream = TcpStream::connect_timeout(&self.address, ATTEMPT).ok()?;
+        stream.set_read_timeout(Some(ATTEMPT)).ok()?;
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).ok()?;
