@@ -36,6 +36,10 @@ macro_rules! refuse {
 impl<'de> de::Deserializer<'de> for Key<'_, 'de> {
     type Error = GaveUp;
 
+    deserialize! { GaveUp;
+        deserialize_str: deserialize_char deserialize_string;
+    }
+
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, GaveUp> {
         self.cursor.heed(visitor.visit_borrowed_bytes(self.text))
@@ -45,16 +49,6 @@ impl<'de> de::Deserializer<'de> for Key<'_, 'de> {
     fn deserialize_str<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, GaveUp> {
         let text = self.text()?;
         self.cursor.heed(visitor.visit_borrowed_str(text))
-    }
-
-    #[inline]
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, GaveUp> {
-        self.deserialize_str(visitor)
-    }
-
-    #[inline]
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, GaveUp> {
-        self.deserialize_str(visitor)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(

@@ -49,6 +49,16 @@
 //!
 //! Through `#[serde(flatten)]` and untagged enums serde itself holds the values for a while: there, raw values cannot be had.
 
+/// Methods of a deserializer that are another one by another name.
+macro_rules! deserialize {
+    ($error:ty; $($as:ident: $($method:ident)*;)*) => {$($(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, $error> {
+            self.$as(visitor)
+        }
+    )*)*};
+}
+
 pub mod bytes;
 mod cursor;
 mod de;

@@ -92,19 +92,10 @@ impl<'de> Cursor<'de> {
     }
 }
 
-macro_rules! deserialize {
-    ($($visit:ident: $($method:ident)*;)*) => {$($(
-        #[inline]
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, GaveUp> {
-            self.$visit(visitor)
-        }
-    )*)*};
-}
-
 impl<'de> de::Deserializer<'de> for &mut Cursor<'de> {
     type Error = GaveUp;
 
-    deserialize! {
+    deserialize! { GaveUp;
         visit_integer: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
             deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128;
         visit_list: deserialize_seq;
