@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt};
 use torrent_bencode::{Document, Encode, Encoder, Options, Value};
 use torrent_types::HostPort;
 
-use crate::{Error, Metainfo, info::MAX_NESTING};
+use crate::{Error, Metainfo, info::MAX_NESTING, metainfo::nodes_value};
 
 /// A torrent being changed.
 ///
@@ -58,8 +58,7 @@ impl Edit<'_> {
 
     /// Replaces the DHT nodes. BEP 5.
     pub fn nodes(mut self, nodes: &[HostPort]) -> Self {
-        let list = nodes.iter().map(|node| Value::List(vec![node.host().into(), node.port().into()]));
-        put(&mut self.outer, "nodes", (!nodes.is_empty()).then(|| list.collect::<Value>()));
+        put(&mut self.outer, "nodes", nodes_value(nodes));
         self
     }
 

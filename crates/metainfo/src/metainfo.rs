@@ -4,7 +4,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use torrent_bencode::{Document, Encoder, Node, Options};
+use torrent_bencode::{Document, Encoder, Node, Options, Value};
 use torrent_types::{HostPort, InfoHash, PieceIndex};
 
 use crate::{
@@ -251,6 +251,12 @@ fn nodes(root: &Node<'_, '_>, warnings: &mut Vec<Warning>) -> Vec<HostPort> {
         warnings.push(Warning::Ignored { key: "nodes".into() });
     }
     nodes
+}
+
+/// DHT nodes for a torrent file, if there are any. BEP 5 § "Torrent File Extensions".
+pub(crate) fn nodes_value(nodes: &[HostPort]) -> Option<Value> {
+    let list = nodes.iter().map(|node| Value::List(vec![node.host().into(), node.port().into()]));
+    (!nodes.is_empty()).then(|| list.collect())
 }
 
 fn dht_node(node: &Node<'_, '_>) -> Option<HostPort> {

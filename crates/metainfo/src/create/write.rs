@@ -6,7 +6,7 @@ use torrent_bencode::{DictEncoder, Encoder, Value};
 use torrent_types::PieceIndex;
 
 use super::{Plan, PlannedFile};
-use crate::{hashing::Digests, merkle};
+use crate::{hashing::Digests, merkle, metainfo::nodes_value};
 
 /// The hashes of all pieces, filled in as they come.
 pub(super) struct Hashes {
@@ -60,10 +60,7 @@ pub(super) fn torrent(plan: &Plan, hashes: &Hashes) -> Vec<u8> {
         out.put("creation date", builder.creation_date);
         out.put("httpseeds", one_or_many(&builder.http_seeds));
         out.dict("info", |out| info(plan, hashes, out));
-        if !builder.nodes.is_empty() {
-            let nodes = builder.nodes.iter().map(|node| Value::List(vec![node.host().into(), node.port().into()]));
-            out.put("nodes", nodes.collect::<Value>());
-        }
+        out.put("nodes", nodes_value(&builder.nodes));
         if builder.version.has_v2() {
             let layers: BTreeMap<_, _> = plan
                 .files
