@@ -181,20 +181,16 @@ impl Task {
 
     async fn farewell(&mut self) {
         // What is on its way shall not arrive after `stopped`: it would bring us back.
-        let last_answers = async {
-            while let Some(answer) = self.questions.join_next().await {
-                if let Ok(answer) = answer {
-                    self.report(answer).await;
-                }
-            }
-        };
-        let _ = timeout(LAST_ANSWERS, last_answers).await;
-        self.questions.abort_all();
-        let mut farewells = JoinSet::new();
+        let _ = timeout(LAST_ANSWERS, self.report_all()).await;
+        self.questions = JoinSet::new();
         while let Some(due) = self.shared.tiers().poll_announce(now()) {
-            farewells.spawn(announce(self.client.clone(), self.request(&due), due));
+            self.questions.spawn(announce(self.client.clone(), self.request(&due), due));
         }
-        while let Some(answer) = farewells.join_next().await {
+        self.report_all().await;
+    }
+
+    async fn report_all(&mut self) {
+        while let Some(answer) = self.questions.join_next().await {
             if let Ok(answer) = answer {
                 self.report(answer).await;
             }
