@@ -13,7 +13,7 @@ use torrent_wire::{
     Connection, Handshake, HandshakeEvent, Handshaking, PeerFault,
     mse::{
         self, Initiator, Methods, Opening, Policy, Responder, SkeyHash,
-        tokio::{HandshakeError as MseError, MseStream},
+        tokio::{HandshakeError as MseError, MseStream, PATIENCE},
     },
 };
 
@@ -24,9 +24,6 @@ use crate::{
 
 /// For everything until the peer's handshake is complete.
 const DEADLINE: Duration = Duration::from_secs(15);
-/// For MSE on a stream that we dialled: two round trips and two exponentiations. Who knows no MSE may wait for more bytes
-/// instead of hanging up, and shall be dialled again in plain before a user wonders.
-const MSE_DEADLINE: Duration = Duration::from_secs(4);
 /// Read at a time, at first: the handshakes are smaller than this.
 const CHUNK: usize = 2048;
 
@@ -81,7 +78,7 @@ pub(crate) async fn initiate<S: Stream>(
         let stream = match (attempt, methods) {
             (Opening::Obfuscated, Some(methods)) => {
                 let initiator = Initiator::new(ours.handshake.info_hash, methods, &seed()?, &hello);
-                mse::tokio::connect(stream, initiator.map_err(MseError::from)?, within(MSE_DEADLINE)).await?
+                mse::tokio::connect(stream, initiator.map_err(MseError::from)?, within(PATIENCE)).await?
             }
             _ => {
                 let mut stream = MseStream::plain(stream, Vec::new());
@@ -226,8 +223,8 @@ mod tests {
         let start = Instant::now();
         let dialled = initiate(here, answer(1), Opening::Obfuscated, Some(Methods::PreferRc4)).await;
         assert!(matches!(dialled, Err(HandshakeError::Mse(MseError::TimedOut))));
-        assert_eq!(start.elapsed(), MSE_DEADLINE);
-        const { assert!(MSE_DEADLINE.as_secs() <= 5) };
+        assert_eq!(start.elapsed(), PATIENCE);
+        const { assert!(PATIENCE.as_secs() <= 5) };
     }
 
     #[tokio::test(start_paused = true)]

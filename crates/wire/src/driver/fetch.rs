@@ -1,6 +1,6 @@
 //! Just the metadata of one torrent, from one peer. Spec: BEP 9.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use tokio::{
@@ -20,9 +20,6 @@ use crate::{
     MetadataMessage, PeerFault, Reserved, Severity,
     mse::{self, Initiator, Opening},
 };
-
-/// For two round trips and two exponentiations of an MSE handshake; less if all of it may take less than three times this.
-const MSE_PATIENCE: Duration = Duration::from_secs(4);
 
 /// Connects to a peer over TCP, encrypted or not as [`FetchOptions::encryption`] says, asks it for the metadata of a
 /// torrent, and checks the hash.
@@ -98,8 +95,8 @@ async fn attempt(
         (Opening::Obfuscated, Some(methods)) => {
             let failed = |error: mse::Error| FetchError::Encryption(error.into());
             let initiator = Initiator::new(hash.on_the_wire(), methods, &random(), &[]).map_err(failed)?;
-            // A peer that knows no MSE may wait for more instead of hanging up: leave time for the other kind.
-            let patience = options.timeout.checked_div(3).unwrap_or_default().min(MSE_PATIENCE);
+            // Leave time for the other kind.
+            let patience = options.timeout.checked_div(3).unwrap_or_default().min(mse::tokio::PATIENCE);
             let deadline = now().checked_add(patience).unwrap_or_else(now);
             let stream = mse::tokio::connect(stream, initiator, deadline).await.map_err(FetchError::Encryption)?;
             converse(stream, hash, options).await

@@ -7,6 +7,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use ::tokio::{
@@ -16,6 +17,10 @@ use ::tokio::{
 use torrent_types::InfoHash;
 
 use super::{Ciphers, Error, Initiator, Method, Opening, Progress, Responder, SkeyHash, detect as detect_bytes};
+
+/// What a dialler may wait: two round trips and two exponentiations. Who knows no MSE may wait for more bytes instead of hanging
+/// up, and shall be dialled again in plain before a user wonders.
+pub const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How much is read at once during a handshake: more than both of its messages.
 const READ_LENGTH: usize = 2 * 1024;
