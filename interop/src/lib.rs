@@ -17,7 +17,7 @@ pub use payload::Payload;
 pub use ports::{ADDRESS, free_port};
 pub use process::Process;
 pub use scratch::Scratch;
-pub use tools::{in_sandbox, installed, our_command};
+pub use tools::{cached, in_sandbox, installed, our_command};
 pub use torrent::{PIECE_LENGTH, Torrent};
 pub use tracker::Tracker;
 pub use wait::{PATIENCE, until, until_after};

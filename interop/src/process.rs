@@ -73,6 +73,16 @@ impl Process {
         self.signal("-INT");
     }
 
+    /// As [`interrupt`](Self::interrupt), and waits for it.
+    ///
+    /// # Panics
+    /// If it does not end, or not well.
+    #[track_caller]
+    pub fn end(&mut self) {
+        self.interrupt();
+        assert_eq!(self.wait().code(), Some(0), "{}", self.name);
+    }
+
     /// Makes a daemon read its configuration again.
     pub fn hang_up(&self) {
         self.signal("-HUP");

@@ -28,8 +28,9 @@ pub fn our_command() -> Option<PathBuf> {
     found.or_else(|| skip("torrent"))
 }
 
-/// A program below the cache of `.ci/install-peers`.
-pub(crate) fn cached(name: &str, path: &str) -> Option<PathBuf> {
+/// A file below the cache of `.ci/install-peers`.
+#[must_use]
+pub fn cached(name: &str, path: &str) -> Option<PathBuf> {
     let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache/torrent-peers"));
     let found = env::var_os("PEERS_DIR").map(PathBuf::from).or_else(home).map(|cache| cache.join(path));
     found.filter(|path| path.is_file()).or_else(|| skip(name))

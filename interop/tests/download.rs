@@ -2,9 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, process::Command};
 
-use torrent_interop::{
-    Client, Job, Manner, Payload, Process, Scratch, Torrent, Tracker, free_port, in_sandbox, our_command,
-};
+use torrent_interop::{Client, Job, Payload, Process, Scratch, Torrent, Tracker, in_sandbox, our_command};
 
 type MakePayload = fn(&Scratch) -> Payload;
 
@@ -90,7 +88,7 @@ fn from_a_peer(client: Client, payload: MakePayload) -> Option<()> {
     let (scratch, ours) = (Scratch::new(), our_command().filter(|_| in_sandbox())?);
     let payload = payload(&scratch);
     let torrent = Torrent::create(&scratch, &payload, None)?;
-    let (_seed, address) = client.seed(&seed_job(&scratch, &torrent, &payload))?;
+    let (_seed, address) = client.seed(&Job::new(&scratch, "seed", &torrent, payload.folder_path()))?;
     download(&ours, &scratch, &torrent, &payload, &[address]);
     Some(())
 }
@@ -100,21 +98,10 @@ fn by_a_tracker(client: Client, payload: MakePayload) -> Option<()> {
     let payload = payload(&scratch);
     let tracker = Tracker::start(&scratch)?;
     let torrent = Torrent::create(&scratch, &payload, Some(&tracker))?;
-    let _seed = client.seed(&seed_job(&scratch, &torrent, &payload))?;
+    let _seed = client.seed(&Job::new(&scratch, "seed", &torrent, payload.folder_path()))?;
     tracker.wait_for_seeds(torrent.info_hash(), 1);
     download(&ours, &scratch, &torrent, &payload, &[]);
     Some(())
-}
-
-fn seed_job<'a>(scratch: &Scratch, torrent: &'a Torrent, payload: &'a Payload) -> Job<'a> {
-    Job {
-        torrent,
-        folder: payload.folder_path(),
-        home: scratch.folder("seed"),
-        port: free_port(),
-        peers: &[],
-        manner: Manner::default(),
-    }
 }
 
 fn download(ours: &Path, scratch: &Scratch, torrent: &Torrent, payload: &Payload, peers: &[SocketAddr]) {
@@ -149,10 +136,8 @@ mod by_the_library {
         let scratch = in_sandbox().then(Scratch::new)?;
         let payload = Payload::folder(&scratch);
         let torrent = Torrent::create(&scratch, &payload, None)?;
-        let seed = |client: Client| {
-            let home = scratch.folder(&format!("{client}"));
-            client.seed(&Job { home, ..seed_job(&scratch, &torrent, &payload) })
-        };
+        let seed =
+            |client: Client| client.seed(&Job::new(&scratch, &client.to_string(), &torrent, payload.folder_path()));
         let (_seeds, addresses): (Vec<_>, Vec<_>) = Client::ALL.into_iter().filter_map(seed).unzip();
 
         let config = Config::default().listen(Listen::Nowhere).encryption(encryption);

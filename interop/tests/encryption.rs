@@ -195,7 +195,7 @@ impl Setting {
 
     fn job<'a>(&'a self, folder: &'a Path, home: &str, peers: &'a [SocketAddr], encryption: Encryption) -> Job<'a> {
         let manner = Manner { encryption, ..Manner::default() };
-        Job { torrent: &self.torrent, folder, home: self.scratch.folder(home), port: free_port(), peers, manner }
+        Job { peers, manner, ..Job::new(&self.scratch, home, &self.torrent, folder) }
     }
 
     fn seed(&self, client: Client, encryption: Encryption) -> Option<(Process, SocketAddr)> {

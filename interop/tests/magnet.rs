@@ -168,6 +168,6 @@ impl Setting {
     }
 
     fn job<'a>(&'a self, folder: &'a Path, home: &str, peers: &'a [SocketAddr], manner: Manner) -> Job<'a> {
-        Job { torrent: &self.torrent, folder, home: self.scratch.folder(home), port: free_port(), peers, manner }
+        Job { peers, manner, ..Job::new(&self.scratch, home, &self.torrent, folder) }
     }
 }

@@ -1,7 +1,7 @@
 //! Peers learn of peers from peers (BEP 11): of a seed that exchanges nothing itself, so that nothing else leads to it.
 //! A message comes once a minute, Transmission's every 90 s: the cases wait for them at the same time.
 
-use std::{net::SocketAddr, path::Path, process::Command, thread, time::Duration};
+use std::{net::SocketAddr, process::Command, thread, time::Duration};
 
 use torrent_client::{AddTorrent, Client as Library, Config, Listen, Metainfo};
 use torrent_interop::{
@@ -34,13 +34,14 @@ fn we_learn_from(client: Client) -> Option<()> {
     let tracker = if client.needs_tracker() { Some(Tracker::start(&scratch)?) } else { None };
     let payload = Payload::file(&scratch);
     let torrent = Torrent::create(&scratch, &payload, tracker.as_ref())?;
-    let (_seed, seed) = Client::Libtorrent.seed(&job(&scratch, "seed", &torrent, payload.folder_path()))?;
+    let (_seed, seed) = Client::Libtorrent.seed(&Job::new(&scratch, "seed", &torrent, payload.folder_path()))?;
     if let Some(tracker) = &tracker {
         tracker.wait_for_seeds(torrent.info_hash(), 1);
     }
     let manner = Manner { pex: true, download_limit: Some(1000), ..Manner::default() };
     let (between, peers) = (scratch.folder("between"), [seed]);
-    let (_between, peer) = client.seed(&Job { manner, peers: &peers, ..job(&scratch, "slow", &torrent, &between) })?;
+    let (_between, peer) =
+        client.seed(&Job { manner, peers: &peers, ..Job::new(&scratch, "slow", &torrent, &between) })?;
 
     let folder = scratch.folder("downloaded");
     let mut command = Command::new(ours);
@@ -61,7 +62,7 @@ fn learns_from_us(client: Client) -> Option<()> {
     let torrent = Torrent::create(&scratch, &payload, tracker.as_ref())?;
     // The seed announces itself to nobody.
     let unannounced = Torrent::create(&hidden, &payload, None)?;
-    let (_seed, seed) = Client::Libtorrent.seed(&job(&scratch, "seed", &unannounced, payload.folder_path()))?;
+    let (_seed, seed) = Client::Libtorrent.seed(&Job::new(&scratch, "seed", &unannounced, payload.folder_path()))?;
 
     let between = SocketAddr::from((ADDRESS, free_port()));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -78,14 +79,10 @@ fn learns_from_us(client: Client) -> Option<()> {
 
     let (folder, peers) = (scratch.folder("downloaded"), [between]);
     let manner = Manner { pex: true, ..Manner::default() };
-    let leech = client.leech(&Job { manner, peers: &peers, ..job(&scratch, "leech", &torrent, &folder) })?;
+    let leech = client.leech(&Job { manner, peers: &peers, ..Job::new(&scratch, "leech", &torrent, &folder) })?;
     leech.wait_for(MINUTES);
     assert_eq!(added.have().count_ones(), 0, "it was not us who gave it");
     runtime.block_on(library.stop());
     client.assert_downloaded(&payload, &folder);
     Some(())
-}
-
-fn job<'a>(scratch: &Scratch, home: &str, torrent: &'a Torrent, folder: &'a Path) -> Job<'a> {
-    Job { torrent, folder, home: scratch.folder(home), port: free_port(), peers: &[], manner: Manner::default() }
 }

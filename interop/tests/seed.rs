@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, process::Command};
 
 use torrent_interop::{
-    ADDRESS, Client, Job, Manner, Payload, Process, Scratch, Torrent, Tracker, free_port, in_sandbox, our_command,
+    ADDRESS, Client, Job, Payload, Process, Scratch, Torrent, Tracker, free_port, in_sandbox, our_command,
 };
 
 #[test]
@@ -43,15 +43,8 @@ fn to(clients: &[Client], payload: fn(&Scratch) -> Payload) -> Option<()> {
 
     let mut leeches = Vec::new();
     for &client in clients {
-        let (folder, home) = (scratch.folder(&format!("to {client}")), scratch.folder(&format!("{client}")));
-        let job = Job {
-            torrent: &torrent,
-            folder: &folder,
-            home,
-            port: free_port(),
-            peers: &[peer],
-            manner: Manner::default(),
-        };
+        let (folder, peers) = (scratch.folder(&format!("to {client}")), [peer]);
+        let job = Job { peers: &peers, ..Job::new(&scratch, &client.to_string(), &torrent, &folder) };
         leeches.extend(client.leech(&job).map(|leech| (client, leech, folder)));
     }
     for (client, leech, folder) in leeches {

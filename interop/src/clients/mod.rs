@@ -18,7 +18,7 @@ use std::{
 };
 
 pub use self::manner::{Encryption, LibtorrentEncryption, Manner};
-use crate::{ADDRESS, PATIENCE, Payload, Process, Torrent, until_after};
+use crate::{ADDRESS, PATIENCE, Payload, Process, Scratch, Torrent, free_port, until_after};
 
 /// A foreign client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +143,14 @@ impl fmt::Display for Client {
     }
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    /// On a port of its own, with a home of that name, knowing no peers.
+    #[must_use]
+    pub fn new(scratch: &Scratch, home: &str, torrent: &'a Torrent, folder: &'a Path) -> Self {
+        let (home, port) = (scratch.folder(home), free_port());
+        Self { torrent, folder, home, port, peers: &[], manner: Manner::default() }
+    }
+
     /// What a client that never ends by itself makes when it is done.
     fn done_file(&self) -> PathBuf {
         self.home.join("done")
@@ -213,7 +220,7 @@ fn command(program: PathBuf, words: &[&str]) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Scratch, Tracker, free_port, in_sandbox};
+    use crate::{Tracker, in_sandbox};
 
     #[test]
     fn anacrolix_and_libtorrent_serve_each_other() {
@@ -250,18 +257,11 @@ mod tests {
         let tracker = Tracker::start(&scratch).filter(|_| in_sandbox())?;
         let payload = Payload::folder(&scratch);
         let torrent = &Torrent::create(&scratch, &payload, Some(&tracker))?;
-        let job = |folder, home: &str, peers| Job {
-            torrent,
-            folder,
-            home: scratch.folder(home),
-            port: free_port(),
-            peers,
-            manner: Manner::default(),
-        };
-        let (_seed, address) = from.seed(&job(payload.folder_path(), "seed", &[]))?;
+        let (_seed, address) = from.seed(&Job::new(&scratch, "seed", torrent, payload.folder_path()))?;
         tracker.wait_for_seeds(torrent.info_hash(), 1);
         let folder = scratch.folder("downloaded");
-        to.leech(&job(&folder, "leech", &[address]))?.wait();
+        let peers = &[address];
+        to.leech(&Job { peers, ..Job::new(&scratch, "leech", torrent, &folder) })?.wait();
         to.assert_downloaded(&payload, &folder);
         Some(())
     }

@@ -49,7 +49,7 @@ impl Setting {
     }
 
     fn job<'a>(&'a self, home: &str, folder: &'a Path, peers: &'a [SocketAddr], manner: Manner) -> Job<'a> {
-        Job { torrent: &self.torrent, folder, home: self.scratch.folder(home), port: free_port(), peers, manner }
+        Job { peers, manner, ..Job::new(&self.scratch, home, &self.torrent, folder) }
     }
 
     fn seed(&self, home: &str, client: Client, manner: Manner) -> Option<(Process, SocketAddr)> {

@@ -1,7 +1,7 @@
 //! Our client against opentracker and the npm package `bittorrent-tracker`, and that package's client against our server.
 
 use std::{
-    env, fs,
+    fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt as _,
@@ -16,6 +16,7 @@ use tokio::{
     process::{Child, Command},
     time::{sleep, timeout},
 };
+use torrent_interop::{cached, free_port, installed};
 use torrent_tracker::{AnnounceRequest, Client, Config, Error, Event, Refused, TrackerUrl, Trust, server::Server};
 use torrent_types::InfoHash;
 
@@ -40,24 +41,11 @@ impl Foreign {
     }
 }
 
-fn skipped(name: &str) {
-    eprintln!("skipped: {name} is not installed");
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
-}
-
 /// The folder of `npm install bittorrent-tracker`, made by `.ci/install-peers`.
 fn npm() -> Option<PathBuf> {
-    let peers = env::var_os("PEERS_DIR").map(PathBuf::from);
-    let peers = peers.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache/torrent-peers")))?;
-    let folder = peers.join("npm");
-    (folder.join("node_modules/bittorrent-tracker").is_dir() && on_path("node").is_some()).then_some(folder)
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    installed("node")?;
+    let manifest = cached("npm's bittorrent-tracker", "npm/node_modules/bittorrent-tracker/package.json")?;
+    manifest.parent().map(Path::to_owned)
 }
 
 async fn start(mut command: Command, folder: TempDir, port: u16) -> Foreign {
@@ -74,7 +62,7 @@ async fn start(mut command: Command, folder: TempDir, port: u16) -> Foreign {
 
 /// Debian's opentracker admits listed torrents only, and does not run as root.
 async fn opentracker() -> Option<Foreign> {
-    let program = on_path("opentracker")?;
+    let program = installed("opentracker")?;
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let list = folder.path().join("whitelist");
     fs::write(&list, format!("{}\n", InfoHash::new(HASH))).unwrap();
@@ -106,7 +94,7 @@ fn node(npm: &Path, folder: &Path, script: &str) -> Command {
     }
     let mut command = Command::new("node");
     command.arg("--import").arg(folder.join("register.mjs")).arg(folder.join("script.mjs"));
-    command.arg(npm.join("node_modules/bittorrent-tracker"));
+    command.arg(npm);
     command
 }
 
@@ -167,7 +155,7 @@ async fn a_swarm_lives(tracker: &Foreign, url: &TrackerUrl) {
 
 #[tokio::test]
 async fn opentracker_serves_us_over_http_and_udp() {
-    let Some(tracker) = opentracker().await else { return skipped("opentracker") };
+    let Some(tracker) = opentracker().await else { return };
     for url in tracker.urls() {
         a_swarm_lives(&tracker, &url).await;
     }
@@ -175,7 +163,7 @@ async fn opentracker_serves_us_over_http_and_udp() {
 
 #[tokio::test]
 async fn opentracker_refuses_torrents_that_it_does_not_list() {
-    let Some(tracker) = opentracker().await else { return skipped("opentracker") };
+    let Some(tracker) = opentracker().await else { return };
     let [http, _] = tracker.urls();
     let mut request = request(7001, 0, Event::Started);
     request.info_hash = UNKNOWN.into();
@@ -185,7 +173,7 @@ async fn opentracker_refuses_torrents_that_it_does_not_list() {
 
 #[tokio::test]
 async fn bittorrent_tracker_of_npm_serves_us_over_http_and_udp() {
-    let Some(tracker) = npm_server().await else { return skipped("npm's bittorrent-tracker") };
+    let Some(tracker) = npm_server().await else { return };
     for url in tracker.urls() {
         a_swarm_lives(&tracker, &url).await;
     }
@@ -193,7 +181,7 @@ async fn bittorrent_tracker_of_npm_serves_us_over_http_and_udp() {
 
 #[tokio::test]
 async fn bittorrent_tracker_of_npm_scrapes_many_and_says_why_it_refuses() {
-    let Some(tracker) = npm_server().await else { return skipped("npm's bittorrent-tracker") };
+    let Some(tracker) = npm_server().await else { return };
     let client = Client::new(Config::default());
     let hashes: Vec<InfoHash> = (0..100).map(|n| [n; 20].into()).collect();
     for url in tracker.urls() {
@@ -283,7 +271,7 @@ async fn npm_client(npm: &Path, url: &str) -> String {
 
 #[tokio::test]
 async fn npms_client_is_served_by_us_over_http_and_udp() {
-    let Some(npm) = npm() else { return skipped("npm's bittorrent-tracker") };
+    let Some(npm) = npm() else { return };
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     for url in [server.http_url(), server.udp_url()] {
         let told = npm_client(&npm, &url).await;

@@ -1,6 +1,6 @@
 //! Everybody announces to `torrent tracker`, over HTTP and over UDP, and everybody finds everybody by it.
 
-use torrent_interop::{Client, Job, Manner, Payload, Scratch, Torrent, free_port};
+use torrent_interop::{Client, Job, Manner, Payload, Scratch, Torrent};
 
 use super::{Ours, Transport};
 
@@ -113,6 +113,6 @@ impl Setting {
 
     fn job<'a>(&'a self, home: &str, folder: &'a std::path::Path) -> Job<'a> {
         let manner = Manner { udp_tracker: self.transport == Transport::Udp, ..Manner::default() };
-        Job { torrent: &self.torrent, folder, home: self.scratch.folder(home), port: free_port(), peers: &[], manner }
+        Job { manner, ..Job::new(&self.scratch, home, &self.torrent, folder) }
     }
 }

@@ -48,11 +48,9 @@ fn not_told(option: &str) -> Option<()> {
     let (mut seed, _) = setting.ours.seed(&setting.scratch, &setting.torrent, &setting.payload, &[option]);
     let [first, _] = &setting.urls;
     setting.ours.wait_for_counts(first, &setting.torrent, [1, 0]);
-    seed.interrupt();
-    assert_eq!(seed.wait().code(), Some(0));
+    seed.end();
     let mut second = setting.ours_is_second;
-    second.interrupt();
-    assert_eq!(second.wait().code(), Some(0));
+    second.end();
     let said = second.stderr();
     assert!(said.contains("answered 0 times over HTTP, 0 over UDP"), "{said}");
     Some(())
@@ -74,8 +72,7 @@ fn told(option: &str) -> Option<()> {
     for url in &setting.urls {
         setting.ours.wait_for_counts(url, &setting.torrent, [1, 0]);
     }
-    seed.interrupt();
-    assert_eq!(seed.wait().code(), Some(0));
+    seed.end();
     for url in &setting.urls {
         assert_eq!(setting.ours.counts(url, &setting.torrent)[..2], [0, 0], "{url}");
     }
