@@ -4,7 +4,6 @@
     warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::indexing_slicing)
 )]
 
-mod clock;
 #[cfg(feature = "tokio")]
 mod driver;
 mod error;
@@ -14,10 +13,10 @@ mod error;
 pub mod fuzzing;
 pub mod http;
 mod message;
-mod reach;
 #[cfg(feature = "server")]
 pub mod server;
 mod tiers;
+mod trust;
 pub mod udp;
 mod url;
 
@@ -25,6 +24,6 @@ mod url;
 pub use driver::{Amounts, Announced, Announcer, Client, Config, Family, Proxy, announce, scrape};
 pub use error::{DecodeError, Error, Failure, MAX_MESSAGE, Refused, Retry, UrlError};
 pub use message::{AnnounceRequest, AnnounceResponse, Event, ScrapeEntry, SwarmSize};
-pub use reach::Trust;
 pub use tiers::{Due, MAX_TRACKERS, Reach, Schedule, SkipReason, Skipped, Ticket, Tiers, TrackerState, TrackerStatus};
+pub use trust::Trust;
 pub use url::{MAX_URL, Scheme, TrackerUrl};

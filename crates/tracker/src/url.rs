@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 
 use torrent_types::HostPort;
 
-use crate::{error::UrlError, reach::Trust};
+use crate::{error::UrlError, trust::Trust};
 
 /// Longest URL that is read, in bytes.
 pub const MAX_URL: usize = 4096;

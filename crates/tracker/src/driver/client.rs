@@ -16,7 +16,7 @@ use crate::{
     error::{DecodeError, Error, Refused},
     http::{self, MAX_SCRAPE_HTTP},
     message::{AnnounceRequest, AnnounceResponse, ScrapeEntry},
-    reach::Trust,
+    trust::Trust,
     udp::{Answer, MAX_SCRAPE},
     url::{Scheme, TrackerUrl},
 };

@@ -21,12 +21,13 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until, timeout},
 };
+use torrent_types::Scope;
 
 use super::dial::{Dialed, Dialer};
 use crate::{
     error::{DecodeError, Error, Refused, UrlError},
     http::MAX_BODY,
-    reach::{self, Trust},
+    trust::Trust,
     url::{Scheme, TrackerUrl},
 };
 
@@ -230,7 +231,7 @@ async fn tend(host: Weak<Host>) {
 
 impl Connection {
     fn is_local(&self) -> bool {
-        self.ip.is_some_and(reach::is_local)
+        self.ip.is_some_and(|ip| Scope::of(ip).is_local())
     }
 }
 

@@ -6,8 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use torrent_types::time::after;
+
 use super::tracker::Tracker;
-use crate::{clock::after, message::Event};
+use crate::message::Event;
 
 /// Tiers and the round that goes through them.
 pub(super) struct Group {

@@ -14,7 +14,7 @@ use self::{group::Group, tracker::Tracker};
 use crate::{
     error::{Error, UrlError},
     message::{AnnounceRequest, AnnounceResponse, Event, ScrapeEntry, SwarmSize},
-    reach::Trust,
+    trust::Trust,
     url::TrackerUrl,
 };
 

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use rand::{RngExt as _, rngs::StdRng};
+use torrent_types::time::after;
 
 use super::group::Schedule;
 use crate::{
-    clock::after,
     error::{Error, Retry},
     message::{AnnounceResponse, Event, ScrapeEntry, SwarmSize},
     url::TrackerUrl,

@@ -1,7 +1,5 @@
 //! What comes out of the UDP client: datagrams to send, questions that are settled.
 
-use std::net::SocketAddr;
-
 use crate::{
     error::{DecodeError, Failure},
     message::{AnnounceResponse, ScrapeEntry},
@@ -10,16 +8,6 @@ use crate::{
 /// Names a question until its event arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(super) u64);
-
-/// A datagram to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Transmit {
-    /// The tracker.
-    pub to: SocketAddr,
-    /// What to send.
-    pub payload: Vec<u8>,
-}
 
 /// A question is settled.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ mod event;
 mod packet;
 
 pub use client::{MAX_QUESTIONS, UdpClient};
-pub use event::{Answer, RequestId, Transmit, UdpError, UdpEvent};
+pub use event::{Answer, RequestId, UdpError, UdpEvent};
 #[cfg(all(any(fuzzing, test), feature = "server"))]
 pub(crate) use packet::encode_connect as connect_packet;
 pub use packet::{Announce, MAX_SCRAPE, Request, Response, decode_request, decode_response, url_data};

@@ -7,12 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use torrent_types::{Datagram, time::after};
+
 use super::{MAX_ATTEMPT, RequestId, TIMEOUT, Timer, UdpClient, timeout};
 use crate::{
-    clock::after,
     error::{DecodeError, Failure},
     udp::{
-        event::{Transmit, UdpError, UdpEvent},
+        event::{UdpError, UdpEvent},
         packet::{self, Response},
     },
 };
@@ -95,7 +96,7 @@ impl UdpClient {
             tracker.connection = Connection::Opening { transaction, attempt, sent: now, deadline };
         }
         self.timers.insert((deadline, Timer::Connect(to)));
-        self.transmits.push_back(Transmit { to, payload: packet::encode_connect(transaction) });
+        self.transmits.push_back(Datagram::new(to, packet::encode_connect(transaction)));
     }
 
     pub(super) fn handle_connect(

@@ -18,15 +18,14 @@ use std::{
 };
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
-use torrent_types::{InfoHash, compact};
+use torrent_types::{Datagram, InfoHash, compact, time::after};
 
 use self::connection::Tracker;
 use super::{
-    event::{Answer, RequestId, Transmit, UdpError, UdpEvent},
+    event::{Answer, RequestId, UdpError, UdpEvent},
     packet::{self, MAX_SCRAPE, Response},
 };
 use crate::{
-    clock::after,
     error::{DecodeError, Failure, Refused},
     message::{AnnounceRequest, AnnounceResponse},
 };
@@ -58,7 +57,7 @@ pub struct UdpClient {
     /// Who waits for which transaction. Ids are random, so a flood of forged answers finds nothing here.
     transactions: HashMap<u32, Timer>,
     timers: BTreeSet<(Instant, Timer)>,
-    transmits: VecDeque<Transmit>,
+    transmits: VecDeque<Datagram>,
     events: VecDeque<UdpEvent>,
 }
 
@@ -165,7 +164,7 @@ impl UdpClient {
     }
 
     /// The next datagram to send.
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+    pub fn poll_transmit(&mut self) -> Option<Datagram> {
         self.transmits.pop_front()
     }
 
@@ -208,7 +207,7 @@ impl UdpClient {
             Kind::Scrape(info_hashes) => packet::encode_scrape(connection, transaction, info_hashes),
         };
         self.timers.insert((deadline, Timer::Request(id)));
-        self.transmits.push_back(Transmit { to: question.to, payload });
+        self.transmits.push_back(Datagram::new(question.to, payload));
     }
 
     fn handle_answer(&mut self, now: Instant, id: RequestId, response: Result<Response<'_>, DecodeError>) {
