@@ -10,7 +10,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use torrent_metainfo::verify::Progress;
+use torrent_content::verify::Progress;
 
 use crate::{
     commands::block_on,

@@ -9,8 +9,9 @@ use std::{
     process::{Command, Stdio},
 };
 
+use torrent_content::{Builder, Version};
 use torrent_interop::{installed, libtorrent};
-use torrent_metainfo::{Builder, Metainfo, Version};
+use torrent_metainfo::Metainfo;
 
 const PIECE: usize = 32 * 1024;
 
@@ -148,7 +149,7 @@ fn symlinks_are_the_same_as_libtorrent() {
     let out = folder.path().join("links.torrent");
     let line = format!("links\t{PIECE}\t{}\t{}\n", root.display(), out.display());
     let Some(()) = libtorrent::make_torrents(&line) else { return };
-    let made = ours(Version::Hybrid).symlinks(torrent_metainfo::create::Symlinks::Keep).build(&root).unwrap();
+    let made = ours(Version::Hybrid).symlinks(torrent_content::create::Symlinks::Keep).build(&root).unwrap();
     assert_eq!(made.info().as_bytes(), load(&out).info().as_bytes());
 }
 

@@ -3,7 +3,8 @@
 use std::{ops::Range, path::PathBuf};
 
 use serde::Serialize;
-use torrent_metainfo::{Metainfo, Report, Verifier, verify::FileReport};
+use torrent_content::{Report, Verifier, verify::FileReport};
+use torrent_metainfo::Metainfo;
 
 use crate::{
     describe::SCHEMA,

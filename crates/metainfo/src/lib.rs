@@ -4,25 +4,20 @@
     warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::indexing_slicing)
 )]
 
-pub mod create;
 mod edit;
 mod error;
 mod file;
 #[doc(hidden)]
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
-mod hashing;
 mod info;
 mod info_hashes;
 mod layers;
 pub mod magnet;
-pub mod merkle;
 mod metainfo;
 pub mod path;
 mod text;
-pub mod verify;
 
-pub use create::{Builder, CreateError, Version};
 pub use edit::{Edit, EditError};
 pub use error::{Error, ErrorKind, Warning};
 pub use file::{Attributes, File};
@@ -30,6 +25,7 @@ pub use info::{FileSlice, Info, MAX_FILE_LENGTH, MAX_PIECE_LENGTH, V2Piece};
 pub use info_hashes::InfoHashes;
 pub use layers::PieceLayers;
 pub use magnet::{Magnet, MagnetError};
-pub use metainfo::Metainfo;
+pub use metainfo::{Metainfo, nodes_value};
 pub use path::SafePath;
-pub use verify::{Report, Verifier};
+/// The hash trees of v2.
+pub use torrent_hash::merkle;

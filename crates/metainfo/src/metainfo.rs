@@ -254,7 +254,8 @@ fn nodes(root: &Node<'_, '_>, warnings: &mut Vec<Warning>) -> Vec<HostPort> {
 }
 
 /// DHT nodes for a torrent file, if there are any. BEP 5 § "Torrent File Extensions".
-pub(crate) fn nodes_value(nodes: &[HostPort]) -> Option<Value> {
+#[must_use]
+pub fn nodes_value(nodes: &[HostPort]) -> Option<Value> {
     let list = nodes.iter().map(|node| Value::List(vec![node.host().into(), node.port().into()]));
     (!nodes.is_empty()).then(|| list.collect())
 }

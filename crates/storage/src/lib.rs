@@ -4,7 +4,6 @@
     warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::indexing_slicing)
 )]
 
-mod check;
 #[cfg(feature = "conformance")]
 #[expect(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "tests, on numbers of their own")]
 pub mod conformance;
@@ -16,7 +15,6 @@ mod memory;
 mod presence;
 mod storage;
 
-pub use check::{Check, CheckReport};
 pub use error::{ErrorKind, Operation, StorageError};
 pub use file::{Allocation, FileStorage, HandlePool};
 pub use layout::{FileEntry, Layout, LayoutError, Segment};

@@ -5,7 +5,7 @@ mod spool;
 
 use std::path::{Path, PathBuf};
 
-use torrent_metainfo::{
+use torrent_content::{
     Builder, CreateError, Version,
     create::{FileOrder, Glob, Symlinks},
 };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
-use torrent_metainfo::create::{Plan, PlannedFile, SkipReason};
+use torrent_content::create::{Plan, PlannedFile, SkipReason};
 
 use crate::{
     describe::SCHEMA,

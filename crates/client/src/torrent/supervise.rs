@@ -8,7 +8,8 @@ use std::{
 };
 
 use tokio::sync::{mpsc, watch};
-use torrent_storage::{Check, StorageError};
+use torrent_content::Check;
+use torrent_storage::StorageError;
 use torrent_swarm::Swarm;
 use torrent_types::Bitfield;
 

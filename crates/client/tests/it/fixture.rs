@@ -7,7 +7,7 @@ use std::{
 
 use tempfile::TempDir;
 use torrent_client::{AddTorrent, Client, Config, Encryption, Listen, Metainfo, Phase, Torrent};
-use torrent_metainfo::{Builder, Version};
+use torrent_content::{Builder, Version};
 
 /// A torrent and a folder that holds its content.
 pub(crate) struct Fixture {

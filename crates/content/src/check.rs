@@ -15,7 +15,7 @@ use std::{
 use sha1::{Digest as _, Sha1};
 use torrent_types::{Bitfield, Geometry, PieceIndex};
 
-use crate::{Extent, Presence, StorageError, TorrentStorage};
+use torrent_storage::{Extent, Presence, StorageError, TorrentStorage};
 
 /// Bytes read at once: large enough for the disk, small enough to be hashed while it is in the processor's cache.
 const READ_LENGTH: usize = 512 * 1024;
@@ -23,7 +23,8 @@ const READ_LENGTH: usize = 512 * 1024;
 /// A check of a torrent's pieces against their SHA-1 hashes, to be set up and [run](Self::run).
 ///
 /// ```
-/// use torrent_storage::{Check, FileEntry, Layout, MemoryStorage, Storage};
+/// use torrent_content::Check;
+/// use torrent_storage::{FileEntry, Layout, MemoryStorage, Storage};
 /// use torrent_types::Geometry;
 ///
 /// let layout = Layout::new([FileEntry::new("a", 100_000)])?;

@@ -2,10 +2,11 @@
 
 use std::{fs, ops::ControlFlow};
 
-use torrent_metainfo::{
-    Builder, CreateError, Metainfo, Version,
+use torrent_content::{
+    Builder, CreateError, Version,
     create::{FileOrder, SkipReason, Symlinks},
 };
+use torrent_metainfo::Metainfo;
 
 use crate::tree::{Tree, content};
 

@@ -7,14 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use torrent_hash::merkle;
+use torrent_metainfo::{File, Info, Metainfo, PieceLayers};
 use torrent_types::{Bitfield, Geometry, PieceIndex};
 
 pub use crate::create::Progress;
-use crate::{
-    File, Info, Metainfo, PieceLayers,
-    hashing::{Digests, Extent, Job, Outcome, hash_pieces},
-    merkle,
-};
+use crate::engine::{Digests, Extent, Job, Outcome, hash_pieces};
 
 /// Checks files on disk. By default all hashes that the torrent has count: of a hybrid, both.
 #[derive(Clone, Debug)]

@@ -11,13 +11,13 @@ use torrent_types::BLOCK_LENGTH;
 use crate::merkle::Node;
 
 /// The blocks that SHA-1 and SHA-256 work on. Larger steps and the processor no longer sees the other hash.
-pub(super) const STEP: usize = 64;
+pub const STEP: usize = 64;
 
 /// Bytes of two leaves.
 const PAIR: usize = 2 * BLOCK_LENGTH as usize;
 
 /// Two SHA-1 hashes over as many bytes, best where both are at the beginning of a block.
-pub(super) fn two_sha1((sha1, bytes): (&mut Sha1, &[u8]), (other, others): (&mut Sha1, &[u8])) {
+pub fn two_sha1((sha1, bytes): (&mut Sha1, &[u8]), (other, others): (&mut Sha1, &[u8])) {
     debug_assert_eq!(bytes.len(), others.len(), "the rest would be lost");
     for (part, others) in bytes.chunks(STEP).zip(others.chunks(STEP)) {
         sha1.update(part);
@@ -26,7 +26,7 @@ pub(super) fn two_sha1((sha1, bytes): (&mut Sha1, &[u8]), (other, others): (&mut
 }
 
 /// The leaves of a v2 tree over `bytes`, which begin with one, and SHA-1 over the same if that is wanted, too.
-pub(crate) fn leaves(bytes: &[u8], sha1: Option<&mut Sha1>, leaves: &mut Vec<Node>) {
+pub fn leaves(bytes: &[u8], sha1: Option<&mut Sha1>, leaves: &mut Vec<Node>) {
     match sha1 {
         Some(sha1) => leaves.extend(bytes.chunks(BLOCK_LENGTH as usize).map(|block| with_sha1(block, sha1))),
         None => two_by_two(bytes, leaves),

@@ -64,7 +64,7 @@ pub fn root_at(nodes: &[Node], layer: u32, top: u32) -> Node {
 }
 
 /// As [`root_at`], in the memory of `nodes`, which is left in disorder.
-pub(crate) fn fold(nodes: &mut Vec<Node>, layer: u32, top: u32) -> Node {
+pub fn fold(nodes: &mut Vec<Node>, layer: u32, top: u32) -> Node {
     let mut padding = padding(layer);
     for _ in layer..top.min(MAX_HEIGHT) {
         if nodes.is_empty() {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use torrent_bencode::{DictEncoder, Encoder, Value};
+use torrent_hash::merkle;
+use torrent_metainfo::nodes_value;
 use torrent_types::PieceIndex;
 
 use super::{Plan, PlannedFile};
-use crate::{hashing::Digests, merkle, metainfo::nodes_value};
+use crate::engine::Digests;
 
 /// The hashes of all pieces, filled in as they come.
 pub(super) struct Hashes {

@@ -1,5 +1,5 @@
 //! Files and folders to torrents. BEP 3, 12, 17, 19, 27, 38, 47, 52. In: a path and what to say about it. Out: [`Metainfo`].
-//! Rooms: `walk` finds files, `plan` puts them in order and adds padding, `crate::hashing` reads them, `stream` reads
+//! Rooms: `walk` finds files, `plan` puts them in order and adds padding, `crate::engine` reads them, `stream` reads
 //! pipes, `write` encodes.
 //! Never: a clock. Without a creation date the same files and options give the same bytes.
 
@@ -18,10 +18,9 @@ pub use glob::{Glob, GlobError};
 pub use piece_length::automatic_piece_length;
 pub use plan::{Plan, PlannedFile, Progress};
 use torrent_bencode::Value;
+use torrent_metainfo::Metainfo;
 use torrent_types::{HostPort, InfoHash};
 pub use walk::{SkipReason, Skipped};
-
-use crate::Metainfo;
 
 /// Which versions of the protocol can use a torrent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -4,7 +4,8 @@
 use std::io::IoSlice;
 
 use divan::{Bencher, counter::BytesCount};
-use torrent_storage::{Check, FileEntry, FileStorage, Layout, Storage, TorrentStorage};
+use torrent_content::Check;
+use torrent_storage::{FileEntry, FileStorage, Layout, Storage, TorrentStorage};
 use torrent_types::Geometry;
 
 const TOTAL: u64 = 256 << 20;

@@ -3,7 +3,8 @@
 
 use std::{fs, ops::ControlFlow};
 
-use torrent_metainfo::{Builder, Info, Metainfo, PieceLayers, Verifier, Version};
+use torrent_content::{Builder, Verifier, Version};
+use torrent_metainfo::{Info, Metainfo, PieceLayers};
 
 use crate::tree::{Tree, content};
 

@@ -2,7 +2,7 @@
 
 use torrent_types::{BLOCK_LENGTH, MAX_PIECES};
 
-use crate::MAX_PIECE_LENGTH;
+use torrent_metainfo::MAX_PIECE_LENGTH;
 
 /// The largest content for pieces of 16 KiB, 32 KiB, and so on up to 8 MiB. Four times the content, twice the piece: the
 /// hashes grow with the square root.

@@ -2,7 +2,6 @@
 //! In: extents that cover the pieces. Out: one digest or fault per piece, in no order, on the caller's thread.
 //! Never: what the hashes should be.
 
-mod interleave;
 mod lane;
 
 use std::{
@@ -16,11 +15,9 @@ use std::{
     thread,
 };
 
-pub(crate) use interleave::leaves;
 use lane::{Lane, Work};
+use torrent_hash::merkle;
 use torrent_types::{Geometry, PieceIndex};
-
-use crate::merkle;
 
 /// Bytes that a lane takes on at once, if that is more than a piece: long runs suit disks.
 const MAX_RUN: u64 = 8 * 1024 * 1024;

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use torrent_metainfo::{Attributes, MAX_PIECE_LENGTH, Metainfo};
 use torrent_types::{BLOCK_LENGTH, Geometry};
 
 use super::{
@@ -14,11 +15,7 @@ use super::{
     walk::{Found, Walk},
     write::{self, Hashes},
 };
-use crate::{
-    MAX_PIECE_LENGTH, Metainfo,
-    file::Attributes,
-    hashing::{Extent, Fault, Job, Outcome, hash_pieces},
-};
+use crate::engine::{Extent, Fault, Job, Outcome, hash_pieces};
 
 /// The files of a torrent to be, found but not yet read.
 #[derive(Debug)]
@@ -241,22 +238,22 @@ fn lay_out(files: Vec<Found>, piece_length: u32, builder: &Builder) -> Vec<Plann
     let mut planned = Vec::with_capacity(files.len());
     let mut offset = 0_u64;
     for file in files {
-        let attributes = Attributes {
-            executable: note && file.executable,
-            symlink: file.symlink.is_some(),
-            ..Attributes::default()
-        };
+        let mut attributes = Attributes::default();
+        attributes.executable = note && file.executable;
+        attributes.symlink = file.symlink.is_some();
         let Found { elements, disk, length, symlink, .. } = file;
         planned.push(PlannedFile { elements, disk: Some(disk), length, offset, attributes, symlink });
         offset = offset.saturating_add(length);
         let padding = offset.checked_next_multiple_of(piece_length.into()).map_or(0, |end| end.saturating_sub(offset));
         if pads && length > 0 && padding > 0 {
+            let mut attributes = Attributes::default();
+            attributes.pad = true;
             planned.push(PlannedFile {
                 elements: vec![".pad".to_owned(), padding.to_string()],
                 disk: None,
                 length: padding,
                 offset,
-                attributes: Attributes { pad: true, ..Attributes::default() },
+                attributes,
                 symlink: None,
             });
             offset = offset.saturating_add(padding);

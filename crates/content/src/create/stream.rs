@@ -4,6 +4,8 @@ use std::io::{self, Read};
 
 use sha1::Sha1;
 use sha2::Digest;
+use torrent_hash::{interleave::leaves, merkle};
+use torrent_metainfo::Metainfo;
 use torrent_types::{BLOCK_LENGTH, Geometry, MAX_PIECES};
 
 use super::{
@@ -11,11 +13,7 @@ use super::{
     plan::{check_name, check_piece_length},
     write::{self, Hashes},
 };
-use crate::{
-    Metainfo,
-    hashing::{Digests, leaves},
-    merkle,
-};
+use crate::engine::Digests;
 
 /// What pieces are if nobody says: the length of the content is not known before its end.
 const PIECE_LENGTH: u32 = 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use std::{error, fmt, io, path::PathBuf};
 
-use crate::Error;
+use torrent_metainfo::Error;
 
 /// Why a torrent could not be made.
 #[derive(Debug)]

@@ -9,13 +9,13 @@ use std::{
 
 use sha1::Sha1;
 use sha2::Digest as _;
+use torrent_hash::{
+    interleave::{self, STEP},
+    merkle,
+};
 use torrent_types::PieceIndex;
 
-use super::{
-    Digests, Extent, Fault, Job, Outcome,
-    interleave::{self, STEP},
-};
-use crate::merkle;
+use super::{Digests, Extent, Fault, Job, Outcome};
 
 /// Bytes per read, of as many pieces as they are: long enough that a disk that has to move its head spends its time reading.
 /// Tests have files of many reads that way.

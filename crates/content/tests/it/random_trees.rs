@@ -1,11 +1,12 @@
 //! Any small tree of files survives being made into a torrent and read back: 256 trees, or ten thousand in a minute:
-//! `PROPTEST_CASES=10000 cargo test --release -p torrent-metainfo --test it random_trees`
+//! `PROPTEST_CASES=10000 cargo test --release -p torrent-content --test it random_trees`
 
 use std::{collections::BTreeMap, fs};
 
 use proptest::prelude::*;
 use torrent_bencode::Value;
-use torrent_metainfo::{Builder, Magnet, Metainfo, Verifier, Version};
+use torrent_content::{Builder, Verifier, Version};
+use torrent_metainfo::{Magnet, Metainfo};
 
 use crate::tree::{Tree, content};
 

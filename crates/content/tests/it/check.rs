@@ -11,8 +11,9 @@ use std::{
 
 use sha1::{Digest as _, Sha1};
 use tempfile::tempdir;
+use torrent_content::Check;
 use torrent_storage::{
-    Check, ErrorKind, FileStorage, Layout, MemoryStorage, Operation, Presence, Storage, StorageError, TorrentStorage,
+    ErrorKind, FileStorage, Layout, MemoryStorage, Operation, Presence, Storage, StorageError, TorrentStorage,
 };
 use torrent_types::{Geometry, PieceIndex};
 

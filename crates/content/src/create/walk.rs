@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Builder, CreateError, Symlinks};
-use crate::path::MAX_DEPTH;
+use torrent_metainfo::path::MAX_DEPTH;
 
 /// What desktops leave behind, in lower case. The others begin with a dot.
 const LITTER: [&str; 3] = ["thumbs.db", "ehthumbs.db", "desktop.ini"];

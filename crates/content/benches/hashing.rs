@@ -1,6 +1,6 @@
 //! How fast files become hashes: create and verify on warm files, beside `openssl speed` and other programs.
 //!
-//! `cargo bench -p torrent-metainfo --bench hashing`; `HASHING_MIB` sets the size (default 1024). The first columns are
+//! `cargo bench -p torrent-content --bench hashing`; `HASHING_MIB` sets the size (default 1024). The first columns are
 //! MB/s and what part that is of `openssl speed` on as many cores, and need quiet ones. The last two are the same per second
 //! of CPU time against one core, for machines that others use, too (Linux only).
 
@@ -15,7 +15,7 @@ use std::{
     time::Instant,
 };
 
-use torrent_metainfo::{Builder, Verifier, Version};
+use torrent_content::{Builder, Verifier, Version};
 
 const MIB: usize = 1 << 20;
 const PIECE_LENGTH: u32 = 1 << 20;

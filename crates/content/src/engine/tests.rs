@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sha1::{Digest, Sha1};
 
 use super::*;
-use crate::merkle;
+use torrent_hash::merkle;
 
 /// What became of each piece: its hashes, or the number of the extent at fault.
 type Found = Vec<Result<([u8; 20], merkle::Node), usize>>;

@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(test),
+    warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, clippy::indexing_slicing)
+)]
+
+mod check;
+pub mod create;
+mod engine;
+pub mod verify;
+
+pub use check::{Check, CheckReport};
+pub use create::{Builder, CreateError, Version};
+pub use verify::{Report, Verifier};
