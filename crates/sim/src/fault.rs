@@ -1,5 +1,5 @@
-//! What a link may do to a datagram. Each fault is a small machine of its own; a link is a row of them.
-//! In: a datagram on its way. Out: the same, later, twice, or not at all. Luck comes from the world's generator.
+//! What a link may do to a parcel. Each fault is a small machine of its own; a link is a row of them.
+//! In: a parcel on its way. Out: the same, later, twice, or not at all. Randomness comes from the world's generator.
 
 use std::{
     fmt,
@@ -8,7 +8,7 @@ use std::{
 
 use rand::{RngExt as _, rngs::StdRng};
 
-/// A datagram on its way through a link.
+/// A parcel on its way through a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Flight {
@@ -18,13 +18,13 @@ pub struct Flight {
     pub size: usize,
 }
 
-/// Something that happens to datagrams.
+/// Something that happens to parcels.
 pub trait Fault: fmt::Debug {
-    /// Pushes onto `out` what comes out at the other end.
+    /// Pushes onto `out` what comes out at the other end. Nothing: the parcel is lost.
     fn pass(&mut self, flight: Flight, rng: &mut StdRng, out: &mut Vec<Flight>);
 }
 
-/// Every datagram is later by the same time.
+/// Every parcel is later by the same time.
 #[derive(Debug)]
 pub(crate) struct Delay(pub(crate) Duration);
 
@@ -35,7 +35,7 @@ impl Fault for Delay {
     }
 }
 
-/// Every datagram is later by a random time, but none overtakes another.
+/// Every parcel is later by a random time, but none overtakes another.
 #[derive(Debug)]
 pub(crate) struct Jitter {
     pub(crate) most: Duration,
@@ -51,7 +51,7 @@ impl Fault for Jitter {
     }
 }
 
-/// Some datagrams are held back, so that others overtake them.
+/// Some parcels are held back, so that others overtake them.
 #[derive(Debug)]
 pub(crate) struct Reorder {
     pub(crate) chance: f64,
@@ -67,7 +67,7 @@ impl Fault for Reorder {
     }
 }
 
-/// Some datagrams are lost, each for itself.
+/// Some parcels are lost, independently of each other.
 #[derive(Debug)]
 pub(crate) struct Drop(pub(crate) f64);
 
@@ -79,7 +79,7 @@ impl Fault for Drop {
     }
 }
 
-/// Datagrams are lost in bursts: a Gilbert–Elliott channel that loses everything while it is bad.
+/// Parcels are lost in bursts: a Gilbert–Elliott channel that loses everything while it is in its bad state.
 #[derive(Debug)]
 pub(crate) struct Burst {
     pub(crate) begin: f64,
@@ -96,7 +96,7 @@ impl Fault for Burst {
     }
 }
 
-/// Some datagrams arrive twice, the second a little later.
+/// Some parcels arrive twice, the second time a little later.
 #[derive(Debug)]
 pub(crate) struct Duplicate {
     pub(crate) chance: f64,
@@ -112,7 +112,7 @@ impl Fault for Duplicate {
     }
 }
 
-/// Datagrams over a size are lost.
+/// Parcels over a size are lost.
 #[derive(Debug)]
 pub(crate) struct Mtu(pub(crate) usize);
 
@@ -121,29 +121,5 @@ impl Fault for Mtu {
         if flight.size <= self.0 {
             out.push(flight);
         }
-    }
-}
-
-/// Bytes take time, those behind wait in a queue, and what finds it full is lost.
-#[derive(Debug)]
-pub(crate) struct Rate {
-    pub(crate) bytes_per_second: u64,
-    pub(crate) queue: usize,
-    pub(crate) busy_until: Option<Instant>,
-}
-
-impl Fault for Rate {
-    fn pass(&mut self, mut flight: Flight, _rng: &mut StdRng, out: &mut Vec<Flight>) {
-        let rate = self.bytes_per_second.max(1) as f64;
-        // Headers of IP and UDP take their share of a link.
-        let size = (flight.size + 28) as f64;
-        let start = self.busy_until.map_or(flight.at, |busy| busy.max(flight.at));
-        let waiting = (start - flight.at).as_secs_f64() * rate;
-        if waiting + size > self.queue as f64 && waiting > 0.0 {
-            return;
-        }
-        flight.at = start + Duration::from_secs_f64(size / rate);
-        self.busy_until = Some(flight.at);
-        out.push(flight);
     }
 }

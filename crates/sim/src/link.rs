@@ -1,19 +1,23 @@
-//! A way from one node to another: faults, one behind the other, in the order in which they were named.
+//! A way from one node to another: faults and queues, in the order in which they were named.
 
-use std::{
-    mem,
-    time::{Duration, Instant},
+use std::time::Duration;
+
+use crate::{
+    bottleneck::Bottleneck,
+    fault::{Burst, Delay, Drop, Duplicate, Fault, Jitter, Mtu, Reorder},
 };
 
-use rand::rngs::StdRng;
-
-use crate::fault::{Burst, Delay, Drop, Duplicate, Fault, Flight, Jitter, Mtu, Rate, Reorder};
-
-/// A pipe of faults in one direction. Without any, datagrams arrive at once and in order.
+/// A pipe in one direction. Without any stage, parcels arrive at once and in order.
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Link {
-    faults: Vec<Box<dyn Fault>>,
+    stages: Vec<Stage>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Stage {
+    Fault(Box<dyn Fault>),
+    Queue(Bottleneck),
 }
 
 impl Link {
@@ -27,27 +31,27 @@ impl Link {
         self.fault(Delay(delay))
     }
 
-    /// Up to so much longer, at random, in order.
+    /// A random time up to `most` in addition, without reordering.
     pub fn jitter(self, most: Duration) -> Self {
         self.fault(Jitter { most, last: None })
     }
 
-    /// This part of the datagrams (0 to 1) is held back by up to `by`, so that others overtake.
+    /// This part of the parcels (0 to 1) is held back by up to `by`, so that others overtake them.
     pub fn reorder(self, chance: f64, by: Duration) -> Self {
         self.fault(Reorder { chance, by })
     }
 
-    /// This part of the datagrams (0 to 1) is lost, each for itself.
+    /// This part of the parcels (0 to 1) is lost, independently of each other.
     pub fn drop(self, chance: f64) -> Self {
         self.fault(Drop(chance))
     }
 
-    /// Losses come in bursts, which begin and end with these chances at each datagram.
+    /// Losses come in bursts, which begin and end with these chances at each parcel.
     pub fn burst(self, begin: f64, end: f64) -> Self {
         self.fault(Burst { begin, end, bad: false })
     }
 
-    /// This part of the datagrams (0 to 1) arrives twice, up to 10 ms apart.
+    /// This part of the parcels (0 to 1) arrives twice, up to 10 ms apart.
     pub fn duplicate(self, chance: f64) -> Self {
         self.fault(Duplicate { chance, within: Duration::from_millis(10) })
     }
@@ -57,27 +61,28 @@ impl Link {
         self.fault(Mtu(bytes))
     }
 
-    /// So many bytes a second, headers included, behind a queue of so many bytes.
+    /// A rate in bytes per second, headers included, behind a queue of so many bytes. The queue belongs to this link alone.
     pub fn rate(self, bytes_per_second: u64, queue: usize) -> Self {
-        self.fault(Rate { bytes_per_second, queue, busy_until: None })
+        self.through(&Bottleneck::new(bytes_per_second, queue))
     }
 
-    /// Something of your own.
-    pub fn fault(mut self, fault: impl Fault + 'static) -> Self {
-        self.faults.push(Box::new(fault));
+    /// A queue that other links share.
+    pub fn through(mut self, bottleneck: &Bottleneck) -> Self {
+        self.stages.push(Stage::Queue(bottleneck.clone()));
         self
     }
 
-    /// When copies of a datagram of `size` bytes, sent at `now`, arrive.
-    pub(crate) fn pass(&mut self, now: Instant, size: usize, rng: &mut StdRng) -> Vec<Flight> {
-        let mut flights = vec![Flight { at: now, size }];
-        let mut out = Vec::new();
-        for fault in &mut self.faults {
-            for flight in flights.drain(..) {
-                fault.pass(flight, rng, &mut out);
-            }
-            mem::swap(&mut flights, &mut out);
-        }
-        flights
+    /// A fault of your own.
+    pub fn fault(mut self, fault: impl Fault + 'static) -> Self {
+        self.stages.push(Stage::Fault(Box::new(fault)));
+        self
+    }
+
+    pub(crate) fn length(&self) -> usize {
+        self.stages.len()
+    }
+
+    pub(crate) fn stage(&mut self, index: usize) -> Option<&mut Stage> {
+        self.stages.get_mut(index)
     }
 }

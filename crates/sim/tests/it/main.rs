@@ -1,5 +1,10 @@
-//! Worlds with simple inhabitants.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
+//! Worlds with simple nodes: what links do to datagrams.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has to panic")]
+
+mod bottlenecks;
+mod reliable;
+mod scale;
+mod streams;
 
 use std::{
     collections::VecDeque,
@@ -7,21 +12,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use torrent_sim::{Datagram, Link, Node, NodeId, World};
+use torrent_sim::{Link, Mesh, Node, NodeId, Transmit, World};
 
 /// Sends numbered datagrams at a steady pace and notes what arrives when.
 #[derive(Default)]
-struct Station {
-    out: VecDeque<Datagram>,
-    heard: Vec<(Instant, Vec<u8>)>,
-    tick: Option<(Instant, Duration, SocketAddr, u32)>,
-    sent: u32,
-    size: usize,
+pub(crate) struct Station {
+    pub(crate) out: VecDeque<Transmit<Vec<u8>>>,
+    pub(crate) heard: Vec<(Instant, Vec<u8>)>,
+    pub(crate) tick: Option<(Instant, Duration, SocketAddr, u32)>,
+    pub(crate) sent: u32,
+    pub(crate) size: usize,
 }
 
 impl Node for Station {
-    fn handle_datagram(&mut self, now: Instant, _from: SocketAddr, payload: &[u8]) {
-        self.heard.push((now, payload.to_vec()));
+    type Parcel = Vec<u8>;
+
+    fn handle_parcel(&mut self, now: Instant, _from: SocketAddr, payload: Vec<u8>) {
+        self.heard.push((now, payload));
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -29,12 +36,12 @@ impl Node for Station {
         assert_eq!(at, now);
         let mut payload = self.sent.to_be_bytes().to_vec();
         payload.resize(self.size.max(4), 0);
-        self.out.push_back(Datagram { to, payload });
+        self.out.push_back(Transmit { to, parcel: payload });
         self.sent += 1;
         self.tick = (left > 1).then(|| (at + every, every, to, left - 1));
     }
 
-    fn poll_transmit(&mut self, _now: Instant) -> Option<Datagram> {
+    fn poll_transmit(&mut self, _now: Instant) -> Option<Transmit<Vec<u8>>> {
         self.out.pop_front()
     }
 
@@ -43,14 +50,14 @@ impl Node for Station {
     }
 }
 
-const SECOND: Duration = Duration::from_secs(1);
-const MS: Duration = Duration::from_millis(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const MS: Duration = Duration::from_millis(1);
 
 /// Sends `count` datagrams, one a millisecond, over the link; gives their arrival times and numbers.
 fn run(seed: u64, count: u32, size: usize, link: impl Fn() -> Link) -> Vec<(Duration, u32)> {
     let mut world = World::seeded(seed);
-    let a = world.node("10.0.0.1:1".parse().unwrap(), Station { size, ..Station::default() });
-    let b = world.node("[fd00::2]:1".parse().unwrap(), Station::default());
+    let a = world.add("10.0.0.1:1".parse().unwrap(), Station { size, ..Station::default() });
+    let b = world.add("[fd00::2]:1".parse().unwrap(), Station::default());
     world.link(a, b, link);
     let (start, to) = (world.now(), world.address(b));
     world.with(a, |station, now| station.tick = Some((now + MS, MS, to, count)));
@@ -122,17 +129,54 @@ fn an_mtu_loses_what_is_longer() {
 }
 
 #[test]
-fn nobody_at_an_address_is_counted_and_a_move_is_followed() {
+fn an_address_without_a_node_is_counted_and_a_move_is_followed() {
     let mut world = World::seeded(1);
     let (old, new) = ("10.0.0.2:1".parse().unwrap(), "10.0.0.3:1".parse().unwrap());
-    let a = world.node("10.0.0.1:1".parse().unwrap(), Station::default());
-    let b: NodeId = world.node(old, Station::default());
+    let a = world.add("10.0.0.1:1".parse().unwrap(), Station::default());
+    let b: NodeId = world.add(old, Station::default());
     world.move_to(b, new);
     for to in [old, new] {
-        world.with(a, |station, _| station.out.push_back(Datagram { to, payload: vec![1] }));
+        world.with(a, |station, _| station.out.push_back(Transmit { to, parcel: vec![1] }));
     }
     world.inject(old, new, vec![2]);
     world.run_for(SECOND);
     assert_eq!((world.counts().sent, world.counts().unreachable, world.counts().delivered), (2, 1, 2));
     assert_eq!(world[b].heard.len(), 2);
+}
+
+#[test]
+fn a_mesh_gives_each_pair_a_latency_of_its_own_that_stays() {
+    let mut world = World::seeded(1);
+    world.mesh(Mesh::new().delay(10 * MS, 100 * MS));
+    let address = |n: u8| SocketAddr::from(([10, 0, 0, n], 1));
+    let nodes: Vec<_> = (1..=20).map(|n| world.add(address(n), Station::default())).collect();
+    let start = world.now();
+    for to in 2..=20 {
+        world.with(nodes[0], |station, _| station.out.push_back(Transmit { to: address(to), parcel: vec![to] }));
+        world.with(nodes[usize::from(to) - 1], |station, _| {
+            station.out.push_back(Transmit { to: address(1), parcel: vec![to] });
+        });
+    }
+    world.run_for(SECOND);
+    let mut back: Vec<_> = world[nodes[0]].heard.iter().map(|(at, n)| (n[0], *at - start)).collect();
+    back.sort_unstable();
+    let there: Vec<_> = (2..=20).map(|n| (n, world[nodes[usize::from(n) - 1]].heard[0].0 - start)).collect();
+    assert_eq!(there, back, "the way back takes as long as the way there");
+    assert!(there.iter().all(|&(_, took)| (10 * MS..=100 * MS).contains(&took)));
+    assert!(there.windows(2).any(|pair| pair[0].1.abs_diff(pair[1].1) > 10 * MS));
+}
+
+#[test]
+fn a_node_answers_from_its_address_of_the_same_family_and_a_removed_one_not_at_all() {
+    let mut world = World::seeded(1);
+    let (v4, v6) = ("10.0.0.2:1".parse().unwrap(), "[fd00::2]:1".parse().unwrap());
+    let a = world.add("[fd00::1]:1".parse().unwrap(), Station::default());
+    let b = world.add(v4, Station::default());
+    world.also_at(b, v6);
+    assert_eq!(world.node_at(v6), Some(b));
+    world.with(a, |station, _| station.out.push_back(Transmit { to: v6, parcel: vec![1] }));
+    world.run_for(SECOND);
+    assert_eq!(world.remove(b).heard.len(), 1);
+    world.with(a, |station, _| station.out.push_back(Transmit { to: v6, parcel: vec![1] }));
+    assert_eq!((world.counts().unreachable, world.nodes().count()), (1, 1));
 }

@@ -5,29 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use torrent_sim::{Datagram, Node, World};
 use torrent_tracker::{
     Event,
     server::{Announcement, HttpTracker, MAX_HEAD, Peers, ServerConfig, Shards, Swarms, UdpTracker},
     udp::{Response, decode_response},
 };
 
-/// For a world that is only a clock.
-struct Nobody;
-
-impl Node for Nobody {
-    fn handle_datagram(&mut self, _now: Instant, _from: SocketAddr, _payload: &[u8]) {}
-    fn handle_timeout(&mut self, _now: Instant) {}
-    fn poll_transmit(&mut self, _now: Instant) -> Option<Datagram> {
-        None
-    }
-    fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
-}
-
 fn clock() -> Instant {
-    World::<Nobody>::seeded(0).now()
+    torrent_sim::start()
 }
 
 fn peer(number: u8, left: u64) -> Announcement {

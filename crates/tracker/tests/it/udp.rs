@@ -6,14 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use torrent_sim::{Datagram, Link, Node, NodeId, World};
+use torrent_sim::{Link, Node, NodeId, Transmit, World};
 use torrent_tracker::{
     AnnounceRequest,
     server::{ServerConfig, Shards, UdpTracker},
     udp::{Answer, Request, Response, UdpClient, UdpError, UdpEvent, decode_request},
 };
 
-/// Both sides, as inhabitants of one world.
+/// Both sides, as nodes of one world.
 #[expect(clippy::large_enum_variant, reason = "a handful of them")]
 enum Peer {
     Client {
@@ -24,28 +24,30 @@ enum Peer {
     Tracker {
         core: UdpTracker,
         shards: Shards,
-        out: VecDeque<Datagram>,
+        out: VecDeque<Transmit<Vec<u8>>>,
     },
-    /// Notes what arrives, and answers the first `deaf` kinds of packets not at all.
+    /// Notes what arrives, and leaves packets without an answer for which `deaf` says so.
     Script {
         heard: Vec<(Duration, &'static str)>,
         start: Instant,
         deaf: fn(usize, &str) -> bool,
-        out: VecDeque<Datagram>,
+        out: VecDeque<Transmit<Vec<u8>>>,
     },
 }
 
 impl Node for Peer {
-    fn handle_datagram(&mut self, now: Instant, from: SocketAddr, payload: &[u8]) {
+    type Parcel = Vec<u8>;
+
+    fn handle_parcel(&mut self, now: Instant, from: SocketAddr, payload: Vec<u8>) {
         match self {
-            Self::Client { core, .. } => core.handle_datagram(now, from, payload),
+            Self::Client { core, .. } => core.handle_datagram(now, from, &payload),
             Self::Tracker { core, shards, out } => {
                 let mut answer = Vec::new();
-                core.handle_datagram(now, from, payload, shards, &mut answer).unwrap();
-                out.push_back(Datagram { to: from, payload: answer });
+                core.handle_datagram(now, from, &payload, shards, &mut answer).unwrap();
+                out.push_back(Transmit { to: from, parcel: answer });
             }
             Self::Script { heard, start, deaf, out } => {
-                let (transaction, request) = decode_request(payload).unwrap();
+                let (transaction, request) = decode_request(&payload).unwrap();
                 let (name, response) = match request {
                     Request::Connect => ("connect", Response::Connect(u64::try_from(heard.len()).unwrap())),
                     Request::Announce { .. } => ("announce", Response::Error(b"enough")),
@@ -54,7 +56,7 @@ impl Node for Peer {
                 if !deaf(heard.len(), name) {
                     let mut payload = Vec::new();
                     response.encode(transaction, &mut payload);
-                    out.push_back(Datagram { to: from, payload });
+                    out.push_back(Transmit { to: from, parcel: payload });
                 }
                 heard.push((now - *start, name));
             }
@@ -69,12 +71,12 @@ impl Node for Peer {
         self.collect(now);
     }
 
-    fn poll_transmit(&mut self, now: Instant) -> Option<Datagram> {
+    fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<Vec<u8>>> {
         match self {
             Self::Client { core, sent, .. } => {
                 let transmit = core.poll_transmit()?;
                 sent.push(now);
-                Some(Datagram { to: transmit.to, payload: transmit.payload })
+                Some(transmit.into())
             }
             Self::Tracker { out, .. } | Self::Script { out, .. } => out.pop_front(),
         }
@@ -126,8 +128,8 @@ impl Peer {
 fn two(make: impl FnOnce(Instant) -> Peer) -> (World<Peer>, NodeId, NodeId) {
     let mut world = World::seeded(1);
     let now = world.now();
-    let client = world.node("10.0.0.1:1000".parse().unwrap(), Peer::client());
-    let tracker = world.node("10.0.0.2:1337".parse().unwrap(), make(now));
+    let client = world.add("10.0.0.1:1000".parse().unwrap(), Peer::client());
+    let tracker = world.add("10.0.0.2:1337".parse().unwrap(), make(now));
     (world, client, tracker)
 }
 
@@ -167,8 +169,8 @@ fn bep15_the_schedule_is_kept_over_a_bad_network_full_of_forgeries() {
     for seed in 0..10 {
         let mut world = World::seeded(seed);
         let start = world.now();
-        let client = world.node("10.0.0.1:1000".parse().unwrap(), Peer::client());
-        let tracker = world.node("10.0.0.2:1337".parse().unwrap(), Peer::script(start, |_, _| true));
+        let client = world.add("10.0.0.1:1000".parse().unwrap(), Peer::client());
+        let tracker = world.add("10.0.0.2:1337".parse().unwrap(), Peer::script(start, |_, _| true));
         world.link(client, tracker, bad_link);
         announce(&mut world, client, tracker, 1);
         let (to, real) = (world.address(client), world.address(tracker));
@@ -239,9 +241,9 @@ fn every_announce_is_answered_once_over_a_bad_network() {
     for seed in 0..20 {
         let mut world = World::seeded(seed);
         let now = world.now();
-        let client = world.node("10.0.0.1:1000".parse().unwrap(), Peer::client());
+        let client = world.add("10.0.0.1:1000".parse().unwrap(), Peer::client());
         let trackers: Vec<_> =
-            (2..6).map(|n| world.node(SocketAddr::from(([10, 0, 0, n], 1337)), Peer::tracker(now))).collect();
+            (2..6).map(|n| world.add(SocketAddr::from(([10, 0, 0, n], 1337)), Peer::tracker(now))).collect();
         trackers.iter().for_each(|&tracker| world.link(client, tracker, bad_link));
         for port in 1..=50 {
             trackers.iter().for_each(|&tracker| announce(&mut world, client, tracker, port));
@@ -297,7 +299,7 @@ fn forged_answers_are_ignored() {
 
 #[test]
 fn a_known_transaction_from_another_address_is_ignored() {
-    let now = World::<Peer>::seeded(1).now();
+    let now = torrent_sim::start();
     let mut core = UdpClient::new([1; 32]);
     let tracker: SocketAddr = "192.0.2.1:1337".parse().unwrap();
     core.announce(now, tracker, AnnounceRequest::new([1; 20].into(), [2; 20].into(), 1), "").unwrap();
@@ -331,7 +333,7 @@ fn a_restarted_tracker_is_asked_for_a_new_connection_id() {
 
 #[test]
 fn cancelled_questions_leave_nothing_behind() {
-    let now = World::<Peer>::seeded(1).now();
+    let now = torrent_sim::start();
     let tracker: SocketAddr = "192.0.2.1:1337".parse().unwrap();
     let mut core = UdpClient::new([1; 32]);
     let id = core.announce(now, tracker, AnnounceRequest::new([1; 20].into(), [2; 20].into(), 1), "").unwrap();
