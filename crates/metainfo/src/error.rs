@@ -2,9 +2,10 @@
 
 use std::{error, fmt};
 
-use torrent_bencode::{Node, WarningKind};
+use torrent_bencode::Node;
+use torrent_types::MAX_PIECES;
 
-use crate::path::MAX_DEPTH;
+use crate::{Foreign, path::MAX_DEPTH};
 
 /// The bytes are not a torrent: `info.pieces: 41 bytes is not a multiple of 20 (offset 123)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum ErrorKind {
     Length,
     /// No files at all.
     NoFiles,
+    /// Something else than a torrent.
+    NotTorrent(Foreign),
     /// A pad file in the file tree; v2 needs none.
     PadFile,
     /// A path of more than 100 elements.
@@ -55,8 +58,20 @@ pub enum ErrorKind {
         /// Bytes of one hash.
         size: usize,
     },
-    /// More pieces than 2,097,152.
+    /// More bytes than [`Limits`](crate::Limits) allow.
+    TooLong {
+        /// Bytes that are there.
+        found: usize,
+        /// Bytes that are allowed.
+        limit: usize,
+    },
+    /// More pieces than [`MAX_PIECES`].
     TooManyPieces,
+    /// More values than [`Limits`](crate::Limits) allow.
+    TooManyValues {
+        /// Values that are allowed.
+        limit: usize,
+    },
     /// A `meta version` that is too new.
     Version(u64),
     /// A `pieces root` of zeros.
@@ -66,6 +81,11 @@ pub enum ErrorKind {
 impl Error {
     pub(crate) fn at(node: &Node<'_, '_>, kind: ErrorKind) -> Self {
         Self { kind, key: node.path().to_string().into(), offset: node.offset() }
+    }
+
+    /// About all of the bytes.
+    pub(crate) fn whole(kind: ErrorKind) -> Self {
+        Self { kind, key: "".into(), offset: 0 }
     }
 
     /// Puts the keys that lead to the document in front.
@@ -109,7 +129,11 @@ impl fmt::Display for Error {
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
-        write!(f, "{} (offset {})", self.kind, self.offset)
+        match self.kind {
+            // About the whole: where it begins says nothing.
+            ErrorKind::NotTorrent(_) | ErrorKind::TooLong { .. } | ErrorKind::TooManyValues { .. } => self.kind.fmt(f),
+            _ => write!(f, "{} (offset {})", self.kind, self.offset),
+        }
     }
 }
 
@@ -123,6 +147,7 @@ impl fmt::Display for ErrorKind {
             Self::Inconsistent { file } => write!(f, "v1 and v2 disagree about the files, first about number {file}"),
             Self::Length => f.write_str("longer than a file can be"),
             Self::NoFiles => f.write_str("no files"),
+            Self::NotTorrent(foreign) => foreign.fmt(f),
             Self::PadFile => f.write_str("a pad file in the file tree"),
             Self::PathTooDeep => write!(f, "a path of more than {MAX_DEPTH} elements"),
             Self::PathsTooLong => f.write_str("paths of more than 128 MiB together"),
@@ -130,42 +155,11 @@ impl fmt::Display for ErrorKind {
             Self::PieceLayer => f.write_str("hashes that do not lead to the pieces root"),
             Self::PieceLength(length) => write!(f, "{length} is not a possible piece length"),
             Self::Pieces { found, size } => write!(f, "{found} bytes is not a multiple of {size}"),
-            Self::TooManyPieces => f.write_str("more pieces than 2097152"),
+            Self::TooLong { found, limit } => write!(f, "{found} bytes, and no more than {limit} are read"),
+            Self::TooManyPieces => write!(f, "more pieces than {MAX_PIECES}"),
+            Self::TooManyValues { limit } => write!(f, "more values than the {limit} that are read"),
             Self::Version(version) => write!(f, "version {version} is newer than 2"),
             Self::ZeroRoot => f.write_str("the pieces root is zero"),
-        }
-    }
-}
-
-/// Something odd that was let pass.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Warning {
-    /// An optional key has a value of the wrong kind, which was ignored.
-    Ignored {
-        /// The keys and indices that lead to it.
-        key: Box<str>,
-    },
-    /// Bencoding that is not canonical, as many v1 torrents have.
-    NotCanonical {
-        /// In what way.
-        kind: WarningKind,
-        /// Where: bytes from the beginning.
-        offset: usize,
-    },
-}
-
-impl From<&torrent_bencode::Warning> for Warning {
-    fn from(warning: &torrent_bencode::Warning) -> Self {
-        Self::NotCanonical { kind: warning.kind(), offset: warning.offset() }
-    }
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ignored { key } => write!(f, "{key}: ignored, a value of the wrong kind"),
-            Self::NotCanonical { kind, offset } => write!(f, "{kind} (offset {offset})"),
         }
     }
 }

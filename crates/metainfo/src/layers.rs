@@ -7,7 +7,7 @@ use bytes::Bytes;
 use torrent_bencode::Node;
 use torrent_types::PieceIndex;
 
-use crate::{Error, ErrorKind, File, Info, merkle};
+use crate::{ErrorKind, File, Info, Warning, merkle, warning::Warnings};
 
 const NODE_LENGTH: usize = 32;
 
@@ -18,16 +18,24 @@ pub struct PieceLayers {
 }
 
 impl PieceLayers {
-    /// Reads the dictionary of a .torrent file. Layers that no file needs are passed over.
-    pub(crate) fn read(node: &Node<'_, '_>, info: &Info, whole: &Bytes) -> Result<Self, Error> {
+    /// Reads the dictionary of a .torrent file. Layers that no file needs are passed over, those that do not lead to the root
+    /// of their file are left out: the info hash does not cover them, so peers may have better ones.
+    pub(crate) fn read(root: &Node<'_, '_>, info: &Info, whole: &Bytes, warnings: &mut Warnings) -> Self {
         let mut layers = Self::default();
         let needed: BTreeMap<_, _> = needed(info).map(|file| (file.pieces_root, file)).collect();
-        for (root, layer) in node.dict()? {
+        let dict = root.find("piece layers").and_then(|node| warnings.dict(&node));
+        for (root, layer) in dict.into_iter().flatten() {
             let Some(file) = root.try_into().ok().and_then(|root| needed.get(&Some(root))) else { continue };
-            let bytes = layer.bytes()?;
-            layers.insert(info, file, whole.slice_ref(bytes)).map_err(|kind| Error::at(&layer, kind))?;
+            let Some(bytes) = warnings.bytes(&layer) else { continue };
+            if let Err(fault) = layers.insert(info, file, whole.slice_ref(bytes)) {
+                warnings.push(|| Warning::PieceLayer { file: file.path.as_str().into(), fault });
+            }
         }
-        Ok(layers)
+        let files = layers.missing(info).count();
+        if files > 0 {
+            warnings.push(|| Warning::MissingLayers { files });
+        }
+        layers
     }
 
     /// Adds the layer of one file of `info`: the hashes of its pieces, one after the other.

@@ -4,14 +4,16 @@
 use std::fmt;
 
 use bytes::Bytes;
-use torrent_bencode::{Document, Encoder, Node, Options, Value};
+use torrent_bencode::{Encoder, Node, Value};
 use torrent_types::{HostPort, InfoHash, PieceIndex};
 
 use crate::{
-    Error, Info, InfoHashes, Magnet, PieceLayers, Warning,
-    info::{MAX_NESTING, collections, parse_info, similar, text},
+    Error, ErrorKind, Foreign, Info, InfoHashes, Limits, Magnet, PieceLayers, Warning, document,
+    info::{collections, parse_info, similar, text},
+    magnet::addresses,
     merkle,
     text::Encoding,
+    warning::Warnings,
 };
 
 /// A torrent with everything that a .torrent file says of it.
@@ -33,35 +35,54 @@ pub struct Metainfo {
 }
 
 impl Metainfo {
-    /// Reads a .torrent file.
+    /// Reads a .torrent file, within the default [`Limits`].
     ///
     /// v1 may be encoded as carelessly as it is found in the wild; [`Self::warnings`] says how. v2 may not.
     ///
     /// # Errors
     /// If it is not one; the error says in one line what is wrong with which value.
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, Error> {
-        let raw = bytes.into();
-        let document = Document::decode(&raw, &Options::lenient().max_depth(MAX_NESTING))?;
+        Self::from_bytes_within(bytes, &Limits::default())
+    }
+
+    /// Reads a .torrent file, within other limits.
+    ///
+    /// # Errors
+    /// As [`Self::from_bytes`].
+    pub fn from_bytes_within(bytes: impl Into<Bytes>, limits: &Limits) -> Result<Self, Error> {
+        let mut raw = bytes.into();
+        let leading = document::without_leading(&raw);
+        let _passed_over = raw.split_to(leading);
+        let document = document::read(&raw, limits)?;
         let root = document.root();
-        let encoding = root.find("encoding").and_then(|label| Encoding::by_label(label.as_bytes()?));
-        let mut warnings: Vec<_> = document.warnings().iter().map(Warning::from).collect();
-        let info = parse_info(&root.require("info")?, &raw, encoding, &mut warnings)?;
-        let layers = match root.find("piece layers").filter(|_| info.has_v2()) {
-            Some(layers) => PieceLayers::read(&layers, &info, &raw)?,
-            None => PieceLayers::default(),
+        let mut warnings = Warnings::default();
+        if leading > 0 {
+            warnings.push(|| Warning::LeadingBytes { count: leading });
+        }
+        document.warnings().iter().for_each(|warning| warnings.push(|| warning.into()));
+        let label = root.find("encoding").and_then(|label| warnings.bytes(&label));
+        let encoding = label.and_then(Encoding::by_label);
+        let info = match (root.find("info"), Foreign::of_dict(&root)) {
+            (None, Some(foreign)) => return Err(Error::whole(ErrorKind::NotTorrent(foreign))),
+            _ => root.require("info")?,
+        };
+        let info = parse_info(&info, &raw, encoding, document.warnings(), &mut warnings)?;
+        let layers = match info.has_v2() {
+            true => PieceLayers::read(&root, &info, &raw, &mut warnings),
+            false => PieceLayers::default(),
         };
         Ok(Self {
             layers,
-            trackers: trackers(&root),
-            web_seeds: urls(&root, "url-list"),
-            http_seeds: urls(&root, "httpseeds"),
+            trackers: trackers(&root, &mut warnings),
+            web_seeds: urls(&root, "url-list", &mut warnings),
+            http_seeds: urls(&root, "httpseeds", &mut warnings),
             nodes: nodes(&root, &mut warnings),
             comment: text(&root, "comment", encoding, &mut warnings),
             created_by: text(&root, "created by", encoding, &mut warnings),
-            creation_date: creation_date(&root, &mut warnings),
-            similar: similar(&root),
-            collections: collections(&root, encoding),
-            warnings,
+            creation_date: root.find("creation date").and_then(|date| warnings.int(&date)),
+            similar: similar(&root, &mut warnings),
+            collections: collections(&root, encoding, &mut warnings),
+            warnings: warnings.into_vec(),
             info,
             raw,
         })
@@ -80,7 +101,7 @@ impl Metainfo {
             Encoder::new(&mut bytes).dict(|out| layers.iter().for_each(|(root, layer)| out.put(root, &layer[..])));
         }
         bytes.push(b'e');
-        Self::from_bytes(bytes)
+        Self::from_bytes_within(bytes, &Limits::default().max_bytes(usize::MAX).max_values(usize::MAX))
     }
 
     /// Its bytes as they were read.
@@ -114,6 +135,8 @@ impl Metainfo {
     }
 
     /// Trackers by tier: `announce-list`, else `announce`. As strings, for they may be anything. BEP 12.
+    ///
+    /// A string that holds several addresses counts as so many trackers.
     #[must_use]
     pub fn trackers(&self) -> &[Vec<String>] {
         &self.trackers
@@ -174,7 +197,7 @@ impl Metainfo {
     /// The raw value of any key of the outermost dictionary, still bencoded.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<Vec<u8>> {
-        let document = Document::decode(&self.raw, &Options::lenient().max_depth(MAX_NESTING)).ok()?;
+        let document = document::read_again(&self.raw).ok()?;
         document.root().find(key).map(|node| node.raw().to_vec())
     }
 
@@ -206,28 +229,64 @@ impl fmt::Debug for Metainfo {
 }
 
 /// BEP 12: where there is an `announce-list`, `announce` is ignored.
-fn trackers(root: &Node<'_, '_>) -> Vec<Vec<String>> {
-    let list = root.find("announce-list").and_then(|list| list.as_list()).into_iter().flatten();
-    let tiers = list.map(|tier| match (tier.as_list(), tier.as_bytes()) {
-        (Some(tier), _) => tier.filter_map(|url| url_text(url.as_bytes()?)).collect(),
-        // A list of strings instead of lists is a common mistake.
-        (None, url) => url.and_then(url_text).into_iter().collect::<Vec<_>>(),
-    });
-    let tiers: Vec<_> = tiers.filter(|tier| !tier.is_empty()).collect();
-    if tiers.is_empty() {
-        let announce = root.find("announce").and_then(|url| url_text(url.as_bytes()?));
-        return announce.into_iter().map(|url| vec![url]).collect();
+fn trackers(root: &Node<'_, '_>, warnings: &mut Warnings) -> Vec<Vec<String>> {
+    let mut tiers = root.find("announce-list").map(|list| tiers(&list, warnings)).unwrap_or_default();
+    if let Some(announce) = root.find("announce") {
+        let single = announce_tiers(&announce, warnings);
+        if tiers.is_empty() {
+            tiers = single;
+        }
+    }
+    tiers
+}
+
+/// `announce` is a string. Where it is a list, that is what `announce-list` should have been.
+pub(crate) fn announce_tiers(announce: &Node<'_, '_>, warnings: &mut Warnings) -> Vec<Vec<String>> {
+    if announce.as_list().is_some() {
+        warnings.unusual(announce, "a list, taken as a list of trackers");
+        return tiers(announce, warnings);
+    }
+    let tier: Vec<_> = warnings.bytes(announce).map(url_texts).unwrap_or_default();
+    if tier.is_empty() { Vec::new() } else { vec![tier] }
+}
+
+/// A list of lists of strings. Strings in place of lists are a common mistake, and one string instead of all a rare one.
+pub(crate) fn tiers(node: &Node<'_, '_>, warnings: &mut Warnings) -> Vec<Vec<String>> {
+    if let Some(text) = node.as_bytes() {
+        warnings.unusual(node, "a string, taken as a tracker");
+        return vec![url_texts(text)].into_iter().filter(|tier| !tier.is_empty()).collect();
+    }
+    let mut tiers = Vec::new();
+    for tier in warnings.list(node).into_iter().flatten() {
+        let urls: Vec<String> = match tier.as_list() {
+            Some(urls) => urls.filter_map(|url| warnings.bytes(&url)).flat_map(url_texts).collect(),
+            None => warnings.bytes(&tier).map(url_texts).unwrap_or_default(),
+        };
+        if !urls.is_empty() {
+            tiers.push(urls);
+        }
     }
     tiers
 }
 
 /// A string, or a list of them. Each is named once.
-fn urls(root: &Node<'_, '_>, key: &str) -> Vec<String> {
+fn urls(root: &Node<'_, '_>, key: &str, warnings: &mut Warnings) -> Vec<String> {
     let Some(node) = root.find(key) else { return Vec::new() };
-    let single = node.as_bytes().into_iter();
-    let list = node.as_list().into_iter().flatten().filter_map(|url| url.as_bytes());
+    let mut urls = Vec::new();
+    if let Some(single) = node.as_bytes() {
+        urls.extend(url_text(single));
+    } else {
+        let list = warnings.list(&node).into_iter().flatten();
+        urls.extend(list.filter_map(|url| warnings.bytes(&url)).filter_map(url_text));
+    }
     let mut seen = std::collections::HashSet::new();
-    single.chain(list).filter_map(url_text).filter(|url| seen.insert(url.clone())).collect()
+    urls.retain(|url| seen.insert(url.clone()));
+    urls
+}
+
+/// The addresses in a string that should hold one.
+fn url_texts(text: &[u8]) -> Vec<String> {
+    addresses(&String::from_utf8_lossy(text)).map(str::to_owned).collect()
 }
 
 fn url_text(url: &[u8]) -> Option<String> {
@@ -236,19 +295,14 @@ fn url_text(url: &[u8]) -> Option<String> {
     (!url.is_empty()).then(|| url.to_owned())
 }
 
-fn nodes(root: &Node<'_, '_>, warnings: &mut Vec<Warning>) -> Vec<HostPort> {
-    let list = root.find("nodes").and_then(|list| list.as_list()).into_iter().flatten();
+fn nodes(root: &Node<'_, '_>, warnings: &mut Warnings) -> Vec<HostPort> {
+    let Some(node) = root.find("nodes") else { return Vec::new() };
     let mut nodes = Vec::new();
-    let mut odd = 0_usize;
-    for node in list {
+    for node in warnings.list(&node).into_iter().flatten() {
         match dht_node(&node) {
             Some(node) => nodes.push(node),
-            None => odd = odd.saturating_add(1),
+            None => warnings.unusual(&node, "not a host and a port, ignored"),
         }
-    }
-    // Once for all of them: a stranger may have written a million.
-    if odd > 0 {
-        warnings.push(Warning::Ignored { key: "nodes".into() });
     }
     nodes
 }
@@ -264,13 +318,4 @@ fn dht_node(node: &Node<'_, '_>) -> Option<HostPort> {
     let mut pair = node.as_list()?;
     let (host, port) = (pair.next()?.as_str()?, pair.next()?.as_u64()?);
     HostPort::new(host, u16::try_from(port).ok()?).ok()
-}
-
-fn creation_date(root: &Node<'_, '_>, warnings: &mut Vec<Warning>) -> Option<i64> {
-    let node = root.find("creation date")?;
-    let date = node.as_int();
-    if date.is_none() {
-        warnings.push(Warning::Ignored { key: node.path().to_string().into() });
-    }
-    date
 }

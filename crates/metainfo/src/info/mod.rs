@@ -6,13 +6,12 @@ mod parse;
 mod v1;
 mod v2;
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use bytes::Bytes;
-use torrent_bencode::{Document, Options};
 use torrent_types::{BLOCK_LENGTH, Geometry, InfoHash, InfoHashV2, PieceIndex};
 
-use crate::{Error, File, InfoHashes, Magnet, merkle};
+use crate::{Error, File, InfoHashes, Limits, Magnet, document, merkle, path, warning::Warnings};
 
 /// The longest piece, in bytes: 512 MiB.
 pub const MAX_PIECE_LENGTH: u32 = 1 << 29;
@@ -28,6 +27,8 @@ pub struct Info {
     raw: Bytes,
     hashes: InfoHashes,
     name: Box<str>,
+    /// As the torrent has it, where `name` had to be another.
+    original_name: Option<Box<[u8]>>,
     files: Vec<File>,
     geometry: Geometry,
     /// The `pieces` of v1, a part of `raw`.
@@ -48,8 +49,8 @@ impl Info {
     /// If it is not one. Compare [`Self::info_hashes`] with what was asked for, or use [`Self::from_peers`].
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, Error> {
         let bytes = bytes.into();
-        let document = Document::decode(&bytes, &Options::lenient().max_depth(MAX_NESTING))?;
-        parse::info(&document.root(), &bytes, None, &mut Vec::new())
+        let document = document::read(&bytes, &Limits::default())?;
+        parse::info(&document.root(), &bytes, None, document.warnings(), &mut Warnings::default())
     }
 
     /// Reads an `info` dictionary that came for `magnet`. BEP 9 § "extension message".
@@ -81,6 +82,25 @@ impl Info {
     #[must_use]
     pub const fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name as the torrent has it; empty if it has none. Not safe to use as a path.
+    #[must_use]
+    pub fn original_name(&self) -> &[u8] {
+        self.original_name.as_deref().unwrap_or(self.name.as_bytes())
+    }
+
+    /// The exact path of a file, as the torrent spells it, where that is another than [`File::path`] and can be a path here.
+    ///
+    /// What lies there below the download folder is this file, although it would not be put there. The path stays inside
+    /// the folder that it is joined to, but may hold characters that control a terminal.
+    #[must_use]
+    pub fn exact_path(&self, file: &File) -> Option<PathBuf> {
+        if file.is_pad() || (self.original_name.is_none() && !file.is_renamed()) {
+            return None;
+        }
+        let folder = self.is_folder.then(|| self.original_name());
+        path::exact(folder.into_iter().chain(file.original_path()))
     }
 
     /// The files, pad files included, in the order of their bytes.
@@ -239,7 +259,7 @@ impl Info {
     /// The raw value of any key, such as `x_cross_seed`, still bencoded.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<Vec<u8>> {
-        let document = Document::decode(&self.raw, &Options::lenient().max_depth(MAX_NESTING)).ok()?;
+        let document = document::read_again(&self.raw).ok()?;
         document.root().find(key).map(|node| node.raw().to_vec())
     }
 

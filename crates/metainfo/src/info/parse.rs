@@ -5,35 +5,36 @@ use torrent_bencode::{Document, Node, Options};
 use torrent_types::{BLOCK_LENGTH, Geometry, InfoHash};
 
 use super::{Info, MAX_NESTING, MAX_PIECE_LENGTH, assemble, hash_v1, hash_v2, v1, v2};
-use crate::{Error, ErrorKind, InfoHashes, Warning, path::sanitize_root, text::Encoding};
+use crate::{Error, ErrorKind, InfoHashes, path::sanitize_root, text::Encoding, warning::Warnings};
 
 const HASH_LENGTH: usize = 20;
+/// So many oddities of a document are kept at most.
+const MAX_ODDITIES: usize = 64;
 /// v2 as BEP 52 § "info dictionary" calls it.
 const VERSION_2: u64 = 2;
 
-/// Reads the dictionary `node` of the document `whole`.
+/// Reads the dictionary `node` of the document `whole`, in which `oddities` were found.
 pub(crate) fn info(
     node: &Node<'_, '_>,
     whole: &Bytes,
     encoding: Option<Encoding>,
-    warnings: &mut Vec<Warning>,
+    oddities: &[torrent_bencode::Warning],
+    warnings: &mut Warnings,
 ) -> Result<Info, Error> {
     let _is_dict = node.dict()?;
     let raw = whole.slice_ref(node.raw());
 
     // BEP 52: the version comes first, so that a newer one is not reported as something else.
-    let has_v2 = match node.find("meta version").map(|version| (version, version.as_u64())) {
-        Some((version, Some(number))) if number > VERSION_2 => {
+    let version = node.find("meta version").and_then(|version| warnings.int(&version).map(|number| (version, number)));
+    let has_v2 = match version.map(|(version, number)| (version, u64::try_from(number))) {
+        Some((version, Ok(number))) if number > VERSION_2 => {
             return Err(Error::at(&version, ErrorKind::Version(number)));
         }
-        Some((_, Some(VERSION_2))) => true,
+        Some((_, Ok(VERSION_2))) => true,
         _ => false,
     };
     if has_v2 {
-        // v2 is strict: hashes of bytes that another encoder would write differently identify nothing.
-        let strict = Options::strict().max_depth(MAX_NESTING);
-        Document::decode(&raw, &strict)
-            .map_err(|error| Error::from(error).below(&node.path().to_string(), node.offset()))?;
+        check_strict(node, &raw, oddities)?;
     }
     let has_v1 = !has_v2 || ["pieces", "files", "length"].iter().any(|key| node.find(key).is_some());
 
@@ -46,9 +47,13 @@ pub(crate) fn info(
         (None, Some(hash)) => hash.to_string(),
         _ => hashes.short().to_string(),
     });
+    let original_name = name.clone().filter(|name| name != root.as_bytes()).map(Into::into);
 
-    let first = if has_v1 { Some(v1::files(node, name.as_deref().unwrap_or_default(), encoding)?) } else { None };
-    let second = if has_v2 { Some(v2::files(node)?) } else { None };
+    let first = match has_v1 {
+        true => Some(v1::files(node, name.as_deref().unwrap_or_default(), encoding, warnings)?),
+        false => None,
+    };
+    let second = if has_v2 { Some(v2::files(node, warnings)?) } else { None };
     let (entries, is_folder) = match (first, second) {
         (Some(mut first), Some(second)) => {
             v2::unite(&mut first.entries, &second.entries, piece_length)
@@ -68,15 +73,16 @@ pub(crate) fn info(
     Ok(Info {
         hashes,
         name: root.into(),
+        original_name,
         files,
         geometry,
         pieces,
         is_folder,
-        private: node.find("private").is_some_and(|value| value.as_int().is_some_and(|value| value != 0)),
+        private: node.find("private").is_some_and(|value| is_private(&value, warnings)),
         source: text(node, "source", encoding, warnings),
         update_url: text(node, "update-url", encoding, warnings),
-        similar: similar(node),
-        collections: collections(node, encoding),
+        similar: similar(node, warnings),
+        collections: collections(node, encoding, warnings),
         has_root_certificate: node.find("ssl-cert").is_some(),
         raw,
     })
@@ -93,19 +99,36 @@ fn piece_length(info: &Node<'_, '_>, has_v2: bool) -> Result<u32, Error> {
     }
 }
 
+/// v2 is strict: hashes of bytes that another encoder would write differently identify nothing.
+fn check_strict(node: &Node<'_, '_>, raw: &Bytes, oddities: &[torrent_bencode::Warning]) -> Result<(), Error> {
+    let range = node.offset()..node.offset().saturating_add(raw.len());
+    // Only the first oddities are kept: where there are so many, others may lie here.
+    if oddities.len() < MAX_ODDITIES && !oddities.iter().any(|oddity| range.contains(&oddity.offset())) {
+        return Ok(());
+    }
+    let strict = Options::strict().max_depth(MAX_NESTING).max_bytes(usize::MAX).max_tokens(usize::MAX);
+    let checked = Document::decode(raw, &strict);
+    checked.map(drop).map_err(|error| Error::from(error).below(&node.path().to_string(), node.offset()))
+}
+
+/// BEP 27 has the integer 1. As text it was meant as well, and peers from elsewhere are what it forbids.
+fn is_private(node: &Node<'_, '_>, warnings: &mut Warnings) -> bool {
+    match node.as_bytes() {
+        Some(b"1" | b"true" | b"yes") => {
+            warnings.unusual(node, "a string, taken as 1");
+            true
+        }
+        _ => warnings.int(node).is_some_and(|value| value != 0),
+    }
+}
+
 /// The name as the torrent has it, in UTF-8 where that is known.
-fn name(info: &Node<'_, '_>, encoding: Option<Encoding>, warnings: &mut Vec<Warning>) -> Option<Vec<u8>> {
-    if let Some(name) = info.find("name.utf-8").and_then(|name| name.as_bytes()) {
+fn name(info: &Node<'_, '_>, encoding: Option<Encoding>, warnings: &mut Warnings) -> Option<Vec<u8>> {
+    if let Some(name) = info.find("name.utf-8").and_then(|name| warnings.bytes(&name)) {
         return Some(name.to_vec());
     }
-    let node = info.find("name")?;
-    match node.as_bytes() {
-        Some(name) => Some(Encoding::decode(encoding, name).into_owned()),
-        None => {
-            warnings.push(Warning::Ignored { key: node.path().to_string().into() });
-            None
-        }
-    }
+    let name = warnings.bytes(&info.find("name")?)?;
+    Some(Encoding::decode(encoding, name).into_owned())
 }
 
 fn pieces(info: &Node<'_, '_>, whole: &Bytes, count: u32) -> Result<Bytes, Error> {
@@ -127,25 +150,21 @@ pub(crate) fn text(
     dict: &Node<'_, '_>,
     key: &str,
     encoding: Option<Encoding>,
-    warnings: &mut Vec<Warning>,
+    warnings: &mut Warnings,
 ) -> Option<Box<str>> {
-    let node = dict.find(format!("{key}.utf-8")).or_else(|| dict.find(key))?;
-    match node.as_bytes() {
-        Some(text) => Some(Encoding::decode_text(encoding, text).into()),
-        None => {
-            warnings.push(Warning::Ignored { key: node.path().to_string().into() });
-            None
-        }
-    }
+    let exact = dict.find(format!("{key}.utf-8")).and_then(|text| warnings.bytes(&text));
+    let text = exact.or_else(|| warnings.bytes(&dict.find(key)?))?;
+    Some(Encoding::decode_text(encoding, text).into())
 }
 
 /// BEP 38 has these inside `info` or beside it.
-pub(crate) fn similar(dict: &Node<'_, '_>) -> Vec<InfoHash> {
-    let list = dict.find("similar").and_then(|list| list.as_list()).into_iter().flatten();
-    list.filter_map(|hash| hash.as_array().map(|hash| InfoHash::new(*hash))).collect()
+pub(crate) fn similar(dict: &Node<'_, '_>, warnings: &mut Warnings) -> Vec<InfoHash> {
+    let list = dict.find("similar").and_then(|list| warnings.list(&list)).into_iter().flatten();
+    list.filter_map(|hash| warnings.array(&hash).map(|hash| InfoHash::new(*hash))).collect()
 }
 
-pub(crate) fn collections(dict: &Node<'_, '_>, encoding: Option<Encoding>) -> Vec<Box<str>> {
-    let list = dict.find("collections").and_then(|list| list.as_list()).into_iter().flatten();
-    list.filter_map(|name| name.as_bytes()).map(|name| Encoding::decode_text(encoding, name).into()).collect()
+pub(crate) fn collections(dict: &Node<'_, '_>, encoding: Option<Encoding>, warnings: &mut Warnings) -> Vec<Box<str>> {
+    let list = dict.find("collections").and_then(|list| warnings.list(&list)).into_iter().flatten();
+    let names = list.filter_map(|name| warnings.bytes(&name));
+    names.map(|name| Encoding::decode_text(encoding, name).into()).collect()
 }

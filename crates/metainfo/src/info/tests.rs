@@ -65,7 +65,8 @@ fn metadata_from_peers_must_have_the_hash_that_was_asked_for() {
 fn faults_are_named_in_one_line() {
     let info = |rest: &str| format!("d4:infod6:lengthi20000e4:name1:f{rest}ee");
     for (torrent, message) in [
-        ("".into(), "unexpected end of input (offset 0)"),
+        ("".into(), "empty"),
+        ("d".into(), "unexpected end of input (offset 1)"),
         ("le".into(), "expected a dictionary, found a list (offset 0)"),
         ("de".into(), "info: missing (offset 0)"),
         ("d4:infoi1ee".into(), "info: expected a dictionary, found an integer (offset 7)"),
@@ -112,7 +113,17 @@ fn hostile_paths_are_made_safe_and_stay_findable() {
     let metainfo = parse(torrent).unwrap();
     assert_eq!(
         paths(&metainfo),
-        ["t/_/_/etc/passwd", "t/etcpasswd", "t/_con", "t/ab", "t/__", "t/A.1", "t/a.2", "t/A/x", "t/_.1"]
+        [
+            "t/_/_/etc/passwd",
+            "t/etcpasswd",
+            if cfg!(windows) { "t/_con" } else { "t/con" },
+            "t/ab",
+            "t/__",
+            "t/A.1",
+            "t/a.2",
+            "t/A/x",
+            "t/_.1"
+        ]
     );
     let files = metainfo.info().files();
     assert_eq!(files[0].original_path(), [&b".."[..], b"..", b"etc", b"passwd"]);
@@ -261,10 +272,22 @@ fn bep52_layers_must_lead_to_their_root() {
     let metainfo = torrent(root, good).unwrap();
     assert_eq!(metainfo.piece_hash_v2(PieceIndex::new(3)), Some(nodes[3]));
     assert_eq!(metainfo.piece_layers().missing(&info).count(), 0);
-    assert_eq!(torrent(root, &good[1..]).unwrap_err().kind(), &ErrorKind::Pieces { found: 127, size: 32 });
-    assert_eq!(torrent(root, &good[32..]).unwrap_err().kind(), &ErrorKind::PieceCount { expected: 4, found: 3 });
-    assert_eq!(torrent(root, &[9; 128]).unwrap_err().kind(), &ErrorKind::PieceLayer);
-    assert!(torrent([9; 32], &[9; 128]).is_ok(), "a layer of no file");
+    assert!(metainfo.warnings().is_empty());
+    // The info hash does not cover them: what is wrong is left out, and told.
+    let missing = "piece layers: none for 1 file that is longer than a piece";
+    for (layer, fault) in [
+        (&good[1..], "127 bytes is not a multiple of 32"),
+        (&good[32..], "3 hashes for 4 pieces"),
+        (&[9; 128], "hashes that do not lead to the pieces root"),
+    ] {
+        let metainfo = torrent(root, layer).unwrap();
+        let warnings = [format!("piece layers: that of f is left out: {fault}"), missing.to_owned()];
+        assert_eq!(warnings_of(&metainfo), warnings);
+        assert_eq!(metainfo.piece_layers().missing(&info).collect::<Vec<_>>(), [0]);
+    }
+    assert_eq!(warnings_of(&torrent([9; 32], &[9; 128]).unwrap()), [missing], "a layer of no file");
+    let no_dict = parse([&b"d4:info"[..], info.as_bytes(), b"12:piece layers1:xe"].concat()).unwrap();
+    assert_eq!(warnings_of(&no_dict)[0], "piece layers: ignored: expected a dictionary, found a string");
 }
 
 #[test]
@@ -349,20 +372,148 @@ fn what_stands_around_info() {
     assert_eq!((metainfo.comment(), metainfo.created_by(), metainfo.creation_date()), (Some("C"), Some("B"), Some(9)));
     assert_eq!((metainfo.web_seeds(), metainfo.http_seeds()), (&["u".into(), "v".into()][..], &["h".into()][..]));
     assert_eq!(metainfo.nodes(), ["host:80".parse().unwrap()]);
-    let warnings: Vec<_> = metainfo.warnings().iter().map(ToString::to_string).collect();
-    assert_eq!(warnings, ["nodes: ignored, a value of the wrong kind"], "port 0, and two integers");
+    let warnings = ["nodes[1]: not a host and a port, ignored", "nodes[2]: not a host and a port, ignored"];
+    assert_eq!(warnings_of(&metainfo), warnings, "port 0, and two integers");
     let magnet = metainfo.magnet();
     assert_eq!(magnet.trackers, ["a:1", "b:1", "c:1", "d:1"]);
     assert_eq!((magnet.name.as_deref(), magnet.length), (Some("f"), Some(20000)));
     assert_eq!(metainfo.value("comment").unwrap(), b"1:C");
 }
 
+fn warnings_of(metainfo: &Metainfo) -> Vec<String> {
+    metainfo.warnings().iter().map(ToString::to_string).collect()
+}
+
+/// A v1 torrent whose `info` has these keys, too, and these around it.
+fn with(info: &[(&str, Value)], around: &[(&str, Value)]) -> Metainfo {
+    let mut inner = value([
+        ("length", 5.into()),
+        ("name", "f".into()),
+        ("piece length", 16384.into()),
+        ("pieces", vec![7; 20].into()),
+    ]);
+    let put = |dict: &mut Value, entries: &[(&str, Value)]| {
+        let Value::Dict(dict) = dict else { unreachable!() };
+        dict.extend(entries.iter().map(|(key, value)| (key.as_bytes().to_vec(), value.clone())));
+    };
+    put(&mut inner, info);
+    let mut outer = value([("info", inner)]);
+    put(&mut outer, around);
+    parse(outer.encode()).unwrap()
+}
+
 #[test]
-fn optional_keys_of_the_wrong_kind_are_ignored_with_a_warning() {
-    let mut torrent = b"d13:creation date5:today4:info".to_vec();
-    torrent.extend_from_slice(parse(V1).unwrap().info().as_bytes());
-    torrent.push(b'e');
+fn every_optional_key_of_the_wrong_kind_gives_a_warning() {
+    let int = || Value::from(7);
+    for key in ["announce", "announce-list", "comment", "created by", "encoding", "httpseeds", "similar", "collections"]
+    {
+        for key in [key.to_owned(), format!("{key}.utf-8")] {
+            if key.ends_with(".utf-8") && !matches!(&*key, "comment.utf-8" | "created by.utf-8") {
+                continue;
+            }
+            let warnings = warnings_of(&with(&[], &[(&key, int())]));
+            assert_eq!(warnings.len(), 1, "{key}: {warnings:?}");
+            assert!(warnings[0].starts_with(&format!("{key}: ignored: expected a")), "{warnings:?}");
+        }
+    }
+    for key in ["url-list", "nodes", "creation date"] {
+        let warnings = warnings_of(&with(&[], &[(key, value([]))]));
+        assert!(warnings[0].starts_with(&format!("{key}: ignored: expected a")), "{warnings:?}");
+    }
+    for (key, wrong) in [
+        ("attr", int()),
+        ("collections", int()),
+        ("meta version", "2".into()),
+        ("mtime", "now".into()),
+        ("name.utf-8", int()),
+        ("private", value([])),
+        ("sha1", "short".into()),
+        ("similar", int()),
+        ("source", int()),
+        ("source.utf-8", int()),
+        ("update-url", int()),
+    ] {
+        let warnings = warnings_of(&with(&[(key, wrong)], &[]));
+        assert!(warnings[0].starts_with(&format!("info.{key}: ignored: expected ")), "{key}: {warnings:?}");
+    }
+    for (key, list) in [("announce-list", "announce-list[0]"), ("url-list", "url-list[0]"), ("similar", "similar[0]")] {
+        let warnings = warnings_of(&with(&[], &[(key, vec![int()].into())]));
+        assert!(warnings[0].starts_with(&format!("{list}: ignored")), "{warnings:?}");
+    }
+    let path = value([("length", 5.into()), ("path", list(&[b"a"])), ("path.utf-8", "a".into())]);
+    let metainfo = parse(v1(vec![path], 5)).unwrap();
+    assert_eq!(paths(&metainfo), ["t/a"]);
+    assert_eq!(warnings_of(&metainfo), ["info.files[0].path.utf-8: ignored: expected a list, found a string"]);
+}
+
+#[test]
+fn what_can_be_understood_is_taken_all_the_same() {
+    let url = "http://t.example/announce";
+    let metainfo = with(&[], &[("announce", list(&[url.as_bytes()]))]);
+    assert_eq!(metainfo.trackers(), [[url]]);
+    assert_eq!(warnings_of(&metainfo), ["announce: a list, taken as a list of trackers"]);
+    let metainfo = with(&[], &[("announce-list", url.into())]);
+    assert_eq!(metainfo.trackers(), [[url]]);
+    let metainfo = with(&[], &[("announce", "udp://a:1,udp://b:2".into())]);
+    assert_eq!(metainfo.trackers(), [["udp://a:1", "udp://b:2"]]);
+    let metainfo = with(&[("private", "1".into())], &[]);
+    assert!(metainfo.info().is_private());
+    assert_eq!(warnings_of(&metainfo), ["info.private: a string, taken as 1"]);
+    assert!(!with(&[("private", "0".into())], &[]).info().is_private());
+    let bytes = [b"\xef\xbb\xbf\r\n", V1].concat();
+    let metainfo = parse(bytes).unwrap();
+    assert_eq!(metainfo.info(), parse(V1).unwrap().info());
+    assert_eq!(warnings_of(&metainfo), ["5 bytes in front of the torrent, which were passed over"]);
+}
+
+#[test]
+fn a_million_oddities_cost_no_more_than_64() {
+    let list = vec![Value::from(1); 1_000_000];
+    let metainfo = with(&[], &[("url-list", list.into())]);
+    assert_eq!(metainfo.warnings().len(), 65);
+    assert_eq!(metainfo.warnings()[64].to_string(), "and 999936 more like these");
+}
+
+#[test]
+fn limits_are_above_what_exists_and_can_be_set() {
+    // Three checksums for each of very many files, as some sites have them.
+    let (md5, sha1) = ("2".repeat(32), "3".repeat(20));
+    let mut text = "d4:infod5:filesl".to_owned();
+    for number in 0..300_000 {
+        text += &format!("d5:crc328:112233446:lengthi0e6:md5sum32:{md5}4:pathl6:folder6:{number:06}e4:sha120:{sha1}e");
+    }
+    text += "e4:name1:t12:piece lengthi16384e6:pieces0:ee";
+    let bytes: Bytes = text.into_bytes().into();
+    let metainfo = Metainfo::from_bytes(bytes.clone()).unwrap();
+    assert_eq!(metainfo.info().files().len(), 300_000);
+    let few = Metainfo::from_bytes_within(bytes.clone(), &Limits::default().max_values(3_000_000)).unwrap_err();
+    assert_eq!(few.kind(), &ErrorKind::TooManyValues { limit: 3_000_000 });
+    assert_eq!(few.to_string(), "more values than the 3000000 that are read");
+    let short = Metainfo::from_bytes_within(bytes.clone(), &Limits::default().max_bytes(1000)).unwrap_err();
+    assert_eq!(short.kind(), &ErrorKind::TooLong { found: bytes.len(), limit: 1000 });
+    assert!(metainfo.value("info").is_some(), "limits are for what comes from outside");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_keeps_the_exact_path_that_the_torrent_gives_it() {
+    use std::{os::unix::ffi::OsStrExt, path::Path};
+    let long = [b'x'; 255];
+    let torrent = v1(
+        [&b"a"[..], b"A", b"\xff", b"\xfe", b"a\nb", &long, b"..", b"e\xcc\x81", b"\xc3\xa9", b"x/y"]
+            .map(|name| file(1, &[name]))
+            .to_vec(),
+        10,
+    );
     let metainfo = parse(torrent).unwrap();
-    assert_eq!(metainfo.creation_date(), None);
-    assert_eq!(metainfo.warnings()[0].to_string(), "creation date: ignored, a value of the wrong kind");
+    let info = metainfo.info();
+    let exact: Vec<_> = info.files().iter().map(|file| info.exact_path(file)).collect();
+    let is = |bytes: &[u8]| Some(Path::new(std::ffi::OsStr::from_bytes(bytes)).to_owned());
+    let expected =
+        [None, is(b"t/A"), is(b"t/\xff"), is(b"t/\xfe"), is(b"t/a\nb"), None, None, None, is(b"t/\xc3\xa9"), None];
+    assert_eq!(exact, expected);
+    assert_eq!(info.files()[5].path().file_name().len(), 255, "it fits as it is");
+    let named = parse(b"d4:infod6:lengthi0e4:name3:\xff:b12:piece lengthi16384e6:pieces0:ee".to_vec()).unwrap();
+    assert_eq!((named.info().name(), named.info().original_name()), ("_:b", &b"\xff:b"[..]));
+    assert_eq!(named.info().exact_path(&named.info().files()[0]), is(b"\xff:b"));
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use torrent_bencode::Node;
 
 use super::MAX_FILE_LENGTH;
-use crate::{Error, ErrorKind, file::Attributes, merkle, text::Encoding};
+use crate::{Error, ErrorKind, file::Attributes, merkle, text::Encoding, warning::Warnings};
 
 /// How BitComet names its padding.
 const BITCOMET_PADDING: &[u8] = b"_____padding_file_";
@@ -28,37 +28,44 @@ pub(super) struct Entries<'a> {
     pub(super) is_folder: bool,
 }
 
-pub(super) fn files<'a>(info: &Node<'_, 'a>, name: &[u8], encoding: Option<Encoding>) -> Result<Entries<'a>, Error> {
+pub(super) fn files<'a>(
+    info: &Node<'_, 'a>,
+    name: &[u8],
+    encoding: Option<Encoding>,
+    warnings: &mut Warnings,
+) -> Result<Entries<'a>, Error> {
     let Some(list) = info.find("files") else {
-        let mut entry = entry(info, encoding)?;
+        let mut entry = entry(info, encoding, warnings)?;
         entry.elements = vec![name.to_vec().into()];
         return Ok(Entries { entries: vec![entry], is_folder: false });
     };
-    let entries: Vec<_> = list.list()?.map(|file| with_path(&file, encoding)).collect::<Result<_, _>>()?;
+    let entries: Vec<_> = list.list()?.map(|file| with_path(&file, encoding, warnings)).collect::<Result<_, _>>()?;
     if entries.is_empty() {
         return Err(Error::at(&list, ErrorKind::NoFiles));
     }
     Ok(Entries { entries, is_folder: true })
 }
 
-fn with_path<'a>(file: &Node<'_, 'a>, encoding: Option<Encoding>) -> Result<Entry<'a>, Error> {
+fn with_path<'a>(file: &Node<'_, 'a>, encoding: Option<Encoding>, warnings: &mut Warnings) -> Result<Entry<'a>, Error> {
     let _is_dict = file.dict()?;
-    let mut entry = entry(file, encoding)?;
-    entry.elements = match file.find("path.utf-8") {
-        Some(path) => path_elements(&path, None)?,
+    let mut entry = entry(file, encoding, warnings)?;
+    // The second spelling is a hint: a wrong one is passed over.
+    let exact = file.find("path.utf-8").filter(|path| warnings.list(path).is_some());
+    entry.elements = match exact.map(|path| path_elements(&path, None)) {
+        Some(Ok(path)) => path,
         // BEP 47 means to do without the path of padding some day.
-        None if entry.attributes.pad && file.find("path").is_none() => {
+        _ if entry.attributes.pad && file.find("path").is_none() => {
             vec![b".pad"[..].into(), entry.length.to_string().into_bytes().into()]
         }
-        None => path_elements(&file.require("path")?, encoding)?,
+        _ => path_elements(&file.require("path")?, encoding)?,
     };
     entry.attributes.pad |= entry.elements.last().is_some_and(|name| name.starts_with(BITCOMET_PADDING));
     Ok(entry)
 }
 
 /// All but the path, of a file in the list or of the only one.
-fn entry<'a>(file: &Node<'_, 'a>, encoding: Option<Encoding>) -> Result<Entry<'a>, Error> {
-    let mut attributes = Attributes::parse(file.find("attr").and_then(|attr| attr.as_bytes()).unwrap_or_default());
+fn entry<'a>(file: &Node<'_, 'a>, encoding: Option<Encoding>, warnings: &mut Warnings) -> Result<Entry<'a>, Error> {
+    let mut attributes = attributes(file, warnings);
     let symlink = symlink(file, attributes, encoding)?;
     // One that leads nowhere is a file like any other.
     attributes.symlink = symlink.is_some();
@@ -68,9 +75,15 @@ fn entry<'a>(file: &Node<'_, 'a>, encoding: Option<Encoding>) -> Result<Entry<'a
         attributes,
         symlink,
         root: None,
-        sha1: file.find("sha1").and_then(|hash| hash.as_array().copied()),
-        modified: file.find("mtime").and_then(|time| time.as_int()),
+        sha1: file.find("sha1").and_then(|hash| warnings.array(&hash).copied()),
+        modified: file.find("mtime").and_then(|time| warnings.int(&time)),
     })
+}
+
+/// BEP 47 § `attr`.
+pub(super) fn attributes(file: &Node<'_, '_>, warnings: &mut Warnings) -> Attributes {
+    let letters = file.find("attr").and_then(|attr| warnings.bytes(&attr));
+    Attributes::parse(letters.unwrap_or_default())
 }
 
 pub(super) fn length(node: &Node<'_, '_>) -> Result<u64, Error> {

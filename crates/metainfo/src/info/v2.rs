@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use torrent_bencode::{Dict, Node};
 
-use super::v1::{Entries, Entry, length, symlink};
-use crate::{Error, ErrorKind, file::Attributes, path::MAX_DEPTH};
+use super::v1::{Entries, Entry, attributes, length, symlink};
+use crate::{Error, ErrorKind, file::Attributes, path::MAX_DEPTH, warning::Warnings};
 
 /// What the paths of all files may cost in memory, in bytes. A tree says the name of a folder once, but each file below has
 /// it in its path: without a limit a torrent of 20 MB could ask for 7 GB.
@@ -14,7 +14,7 @@ const MAX_PATHS: usize = 128 * 1024 * 1024;
 /// What an element costs besides its bytes.
 const ELEMENT: usize = 32;
 
-pub(super) fn files<'a>(info: &Node<'_, 'a>) -> Result<Entries<'a>, Error> {
+pub(super) fn files<'a>(info: &Node<'_, 'a>, warnings: &mut Warnings) -> Result<Entries<'a>, Error> {
     let tree = info.require("file tree")?;
     let mut entries = Vec::new();
     // The folders that are open, each with what is left of it; and their names.
@@ -45,7 +45,7 @@ pub(super) fn files<'a>(info: &Node<'_, 'a>) -> Result<Entries<'a>, Error> {
                 if paths > MAX_PATHS {
                     return Err(Error::at(&tree, ErrorKind::PathsTooLong));
                 }
-                let mut entry = entry(&file)?;
+                let mut entry = entry(&file, warnings)?;
                 entry.elements = names.iter().map(|name| Cow::Borrowed(*name)).collect();
                 entries.push(entry);
                 names.pop();
@@ -63,9 +63,9 @@ pub(super) fn files<'a>(info: &Node<'_, 'a>) -> Result<Entries<'a>, Error> {
     }
 }
 
-fn entry<'a>(file: &Node<'_, 'a>) -> Result<Entry<'a>, Error> {
+fn entry<'a>(file: &Node<'_, 'a>, warnings: &mut Warnings) -> Result<Entry<'a>, Error> {
     let _is_dict = file.dict()?;
-    let mut attributes = Attributes::parse(file.find("attr").and_then(|attr| attr.as_bytes()).unwrap_or_default());
+    let mut attributes = attributes(file, warnings);
     if attributes.pad {
         return Err(Error::at(file, ErrorKind::PadFile));
     }
@@ -76,7 +76,7 @@ fn entry<'a>(file: &Node<'_, 'a>) -> Result<Entry<'a>, Error> {
     if root == Some([0; 32]) {
         return Err(Error::at(&file.require("pieces root")?, ErrorKind::ZeroRoot));
     }
-    let modified = file.find("mtime").and_then(|time| time.as_int());
+    let modified = file.find("mtime").and_then(|time| warnings.int(&time));
     Ok(Entry { elements: Vec::new(), length, attributes, symlink, root, sha1: None, modified })
 }
 

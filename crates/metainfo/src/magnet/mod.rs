@@ -3,13 +3,19 @@
 
 mod encoding;
 mod error;
+mod hash;
+mod parse;
+mod paste;
 mod selection;
 mod topic;
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
-use encoding::{Escaped, decode_component, decode_form};
+use encoding::Escaped;
 pub use error::MagnetError;
+pub use hash::HashError;
+pub(crate) use parse::addresses;
+pub use paste::links;
 pub use selection::{FileSelection, MAX_SELECTION_RANGES};
 use torrent_types::HostPort;
 
@@ -20,7 +26,8 @@ pub const MAX_MAGNET_LENGTH: usize = 256 * 1024;
 
 /// A magnet link.
 ///
-/// Printing gives the parameters in a fixed order; parsing that again gives an equal value.
+/// Printing gives the parameters in a fixed order; parsing that again gives an equal value. Empty names and addresses are
+/// not printed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Magnet {
@@ -44,8 +51,8 @@ pub struct Magnet {
     pub acceptable_sources: Vec<String>,
     /// `x.pe`: peers to try first.
     pub peers: Vec<HostPort>,
-    /// Whatever else there was, in order: key and value as they stood there, still escaped. An `xl` or `x.pe` that cannot be
-    /// read is here, too: both are hints, and the link is good without.
+    /// Everything else, in order: keys and values as they stood there, still escaped. An `xl` or `x.pe` that cannot be
+    /// read is here, too: both are hints, and the link is good without them.
     pub other: Vec<(String, String)>,
 }
 
@@ -68,83 +75,6 @@ impl Magnet {
     }
 }
 
-impl FromStr for Magnet {
-    type Err = MagnetError;
-
-    /// # Errors
-    /// If it is no magnet link, names no BitTorrent info hash or two different ones, or `so` cannot be read.
-    fn from_str(text: &str) -> Result<Self, MagnetError> {
-        let text = text.trim();
-        if text.len() > MAX_MAGNET_LENGTH {
-            return Err(MagnetError::TooLong);
-        }
-        let query = text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("magnet:")).and_then(|_| text.get(7..));
-        let query = query.and_then(|query| query.strip_prefix('?')).ok_or(MagnetError::NotMagnet)?;
-        let query = query.split_once('#').map_or(query, |(query, _fragment)| query);
-
-        let (mut v1, mut v2) = (None, None);
-        let mut magnet = Self::new(InfoHashes::EMPTY);
-        for (raw_key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            match plain_key(raw_key) {
-                "xt" => match topic::parse(&decode_component(value))? {
-                    topic::Topic::V1(hash) if v1.is_none_or(|known| known == hash) => v1 = Some(hash),
-                    topic::Topic::V2(hash) if v2.is_none_or(|known| known == hash) => v2 = Some(hash),
-                    topic::Topic::Other => magnet.keep(raw_key, value),
-                    _ => return Err(MagnetError::TwoTorrents),
-                },
-                "dn" if magnet.name.is_none() => magnet.name = Some(decode_form(value)),
-                "xl" if magnet.length.is_none() => match value.parse() {
-                    Ok(length) => magnet.length = Some(length),
-                    Err(_) => magnet.keep(raw_key, value),
-                },
-                "so" => {
-                    let selection = magnet.selection.get_or_insert_with(FileSelection::default);
-                    selection.extend_from(&decode_component(value)).ok_or(MagnetError::Selection)?;
-                }
-                "tr" => magnet.trackers.push(decode_component(value)),
-                "ws" => magnet.web_seeds.push(decode_component(value)),
-                "xs" => magnet.exact_sources.push(decode_component(value)),
-                "as" => magnet.acceptable_sources.push(decode_component(value)),
-                "x.pe" => match decode_component(value).parse() {
-                    Ok(peer) => magnet.peers.push(peer),
-                    Err(_) => magnet.keep(raw_key, value),
-                },
-                _ => magnet.keep(raw_key, value),
-            }
-        }
-        magnet.info_hashes = InfoHashes::new(v1, v2).ok_or(MagnetError::NoInfoHash)?;
-        Ok(magnet)
-    }
-}
-
-impl Magnet {
-    fn keep(&mut self, key: &str, value: &str) {
-        self.other.push((without_spaces(key), without_spaces(value)));
-    }
-}
-
-/// White space has no place in a link, and at its end would be lost.
-fn without_spaces(text: &str) -> String {
-    text.split_inclusive(char::is_whitespace).fold(String::with_capacity(text.len()), |mut escaped, part| {
-        let (text, space) = part.split_at(part.trim_end_matches(char::is_whitespace).len());
-        escaped.push_str(text);
-        escaped.push_str(&Escaped(space).to_string());
-        escaped
-    })
-}
-
-/// `tr.3` is another `tr`. BEP 9 knows no numbers, but the magnet draft does, and links in the wild have them.
-fn plain_key(key: &str) -> &str {
-    match key.split_once('.') {
-        Some((plain @ ("xt" | "tr" | "ws" | "xs" | "as" | "dn"), number))
-            if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) =>
-        {
-            plain
-        }
-        _ => key,
-    }
-}
-
 impl fmt::Display for Magnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = '?';
@@ -158,9 +88,9 @@ impl fmt::Display for Magnet {
             parameter(f, "xt", &format_args!("urn:btih:{hash}"))?;
         }
         if let Some(hash) = self.info_hashes.v2() {
-            parameter(f, "xt", &format_args!("urn:btmh:{}{hash}", topic::SHA256_PREFIX))?;
+            parameter(f, "xt", &format_args!("urn:btmh:{}{hash}", hash::SHA256_PREFIX))?;
         }
-        if let Some(name) = &self.name {
+        if let Some(name) = self.name.as_ref().filter(|name| !name.is_empty()) {
             parameter(f, "dn", &Escaped(name))?;
         }
         if let Some(length) = &self.length {
@@ -176,7 +106,7 @@ impl fmt::Display for Magnet {
             ("as", &self.acceptable_sources),
         ];
         for (key, urls) in lists {
-            urls.iter().try_for_each(|url| parameter(f, key, &Escaped(url)))?;
+            urls.iter().filter(|url| !url.is_empty()).try_for_each(|url| parameter(f, key, &Escaped(url)))?;
         }
         self.peers.iter().try_for_each(|peer| parameter(f, "x.pe", peer))?;
         self.other.iter().try_for_each(|(key, value)| parameter(f, key, value))

@@ -1,9 +1,9 @@
 //! What one element of a path may look like.
 
-/// The most bytes in one element, so that `.1` and the like still fit the 255 of most file systems.
-pub const MAX_ELEMENT_LENGTH: usize = 250;
+/// The most bytes in one element: what most file systems take.
+pub const MAX_ELEMENT_LENGTH: usize = 255;
 
-/// Past this many bytes an element is cut, but keeps a short extension.
+/// What is left of a longer element, not counting a short extension: `.1` and the like must fit behind it.
 const CUT_LENGTH: usize = 240;
 /// The longest extension that survives the cut, dot included.
 const MAX_EXTENSION: usize = 10;
@@ -13,9 +13,8 @@ const MAX_EXTENSION: usize = 10;
 /// * Separators of any platform, zero-width characters and those that change the direction of writing are left out.
 /// * What is not UTF-8, control characters, and on Windows `? < > " | * :`, become `_`.
 /// * An element that is empty, `.` or `..` after that becomes `_`, so that each one counts.
-/// * It is cut to 240 bytes, not counting an extension of at most 10 bytes.
-/// * Device names of Windows (`con`, `nul.txt`, `LPT1`) get a `_` in front, everywhere: the disk may travel.
-/// * On Windows trailing spaces and dots are cut off.
+/// * One of more than 255 bytes is cut to 240, not counting an extension of at most 10 bytes.
+/// * On Windows device names (`con`, `nul.txt`, `LPT1`) get a `_` in front, and trailing spaces and dots are cut off.
 #[must_use]
 pub fn sanitize_element(element: &[u8]) -> String {
     sanitize(element, cfg!(windows)).unwrap_or_else(|| "_".to_owned())
@@ -38,14 +37,14 @@ fn sanitize(element: &[u8], windows: bool) -> Option<String> {
         }
     }
     name = cut(&name, windows);
-    if is_device(&name) {
+    if windows && is_device(&name) {
         name = cut(&format!("_{name}"), windows);
     }
     if matches!(&*name, "" | "." | "..") { None } else { Some(name) }
 }
 
 fn cut(name: &str, windows: bool) -> String {
-    let mut name = shorten(name, CUT_LENGTH);
+    let mut name = if name.len() > MAX_ELEMENT_LENGTH { shorten(name, CUT_LENGTH) } else { name.to_owned() };
     if windows {
         name.truncate(name.trim_end_matches([' ', '.']).len());
     }
@@ -81,7 +80,7 @@ const fn is_bad_on_windows(char: char) -> bool {
 }
 
 /// Whether Windows takes `name` for a device: what counts is the part before the first dot, without trailing spaces.
-fn is_device(name: &str) -> bool {
+pub(super) fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
     match &*stem {
         "aux" | "clock$" | "con" | "conin$" | "conout$" | "nul" | "prn" => true,
@@ -125,12 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn device_names_are_renamed_everywhere() {
+    fn device_names_are_renamed_on_windows() {
         for name in ["con", "CON", "nul.txt", "Aux.tar.gz", "lpt9", "com¹", "con .txt", "CONIN$"] {
-            assert_eq!(on_unix(name.as_bytes()).unwrap(), format!("_{name}"));
+            assert_eq!(sanitize(name.as_bytes(), true).unwrap(), format!("_{name}"));
+            assert_eq!(on_unix(name.as_bytes()).unwrap(), name, "a name like others");
         }
         for name in ["icon", "console", "com", "com10", "lpt", "aux_", "communism"] {
-            assert_eq!(on_unix(name.as_bytes()).unwrap(), name);
+            assert_eq!(sanitize(name.as_bytes(), true).unwrap(), name);
         }
     }
 
@@ -146,6 +146,10 @@ mod tests {
         let name = on_unix(format!("{}.mkv", "x".repeat(300)).as_bytes()).unwrap();
         assert_eq!(name, format!("{}.mkv", "x".repeat(240)));
         assert_eq!(on_unix("é".repeat(200).as_bytes()).unwrap(), "é".repeat(120));
+        for length in [241, 250, 255] {
+            assert_eq!(on_unix("x".repeat(length).as_bytes()).unwrap().len(), length, "it fits as it is");
+        }
+        assert_eq!(on_unix("x".repeat(256).as_bytes()).unwrap().len(), 240);
         assert_eq!(on_unix(format!("{}.{}", "x".repeat(300), "y".repeat(30)).as_bytes()).unwrap(), "x".repeat(240));
         assert!(on_unix(format!("con.{}.abcdefghi", "x".repeat(300)).as_bytes()).unwrap().len() <= MAX_ELEMENT_LENGTH);
     }

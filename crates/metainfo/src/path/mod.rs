@@ -3,6 +3,7 @@
 //! Never: the file system; containment while opening (symlinks on disk) is for the storage to check too.
 
 mod element;
+mod exact;
 mod unique;
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
 
 pub use element::{MAX_ELEMENT_LENGTH, sanitize_element};
 pub(crate) use element::{sanitize_root, shorten};
+pub(crate) use exact::exact;
 pub(crate) use unique::Names;
 
 /// The most elements that a path may have.
@@ -20,8 +22,8 @@ pub const MAX_DEPTH: usize = 100;
 /// A relative path that stays inside the folder it is joined to, whatever the torrent said.
 ///
 /// It has 1 to [`MAX_DEPTH`] elements. Each is non-empty UTF-8 of at most [`MAX_ELEMENT_LENGTH`] bytes, is neither `.` nor
-/// `..`, holds no separator of any platform, no control, zero-width or direction-changing character, and is no name
-/// that Windows reserves for a device.
+/// `..`, and holds no separator of any platform and no control, zero-width or direction-changing character. On Windows it
+/// is no name that is reserved for a device there.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SafePath {
     /// The elements, joined by `/`.
@@ -139,7 +141,7 @@ mod tests {
             (&["a", "", "b"], "a/_/b"),
             (&[], "_"),
             (&["abc/../../def"], "abc....def"),
-            (&["C:\\Windows", "con"], if cfg!(windows) { "C_Windows/_con" } else { "C:Windows/_con" }),
+            (&["C:\\Windows", "con"], if cfg!(windows) { "C_Windows/_con" } else { "C:Windows/con" }),
         ] {
             assert_eq!(SafePath::sanitize(elements).unwrap().as_str(), expected);
         }

@@ -1,8 +1,10 @@
-//! Names that would meet on a disk that does not tell cases apart are moved out of each other's way.
+//! Names that would meet on a disk that does not tell cases or compositions apart are moved out of each other's way.
 //! In: all paths of one torrent, in order. Out: the same, with `.1`, `.2`… before the extension where needed.
 //! Works in time and memory proportional to the paths, so there is no number of collisions that is too many.
 
 use std::collections::{HashMap, hash_map::Entry};
+
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::{SafePath, shorten};
 
@@ -73,8 +75,13 @@ impl Names {
     }
 }
 
+/// Equal for names that some file system takes for one: those that differ in case, or in how their accents are composed.
 fn key(name: &str) -> Box<str> {
-    name.to_lowercase().into()
+    if name.is_ascii() {
+        return name.to_ascii_lowercase().into();
+    }
+    // By way of capitals, so that all forms of a letter meet: `ſ` and `s`, `ß` and `ss`.
+    name.nfkc().collect::<String>().to_uppercase().to_lowercase().nfc().collect::<String>().into()
 }
 
 /// `name.ext` with a number: `name.1.ext`. The number always fits.
@@ -112,6 +119,8 @@ mod tests {
         assert_eq!(resolve(&["t/a.txt", "t/A.TXT", "t/a.Txt"]), ["t/a.txt", "t/A.1.TXT", "t/a.2.Txt"]);
         assert_eq!(resolve(&["É", "é"]), ["É", "é.1"]);
         assert_eq!(resolve(&["Dir/x", "dir/X"]), ["Dir/x", "dir/X.1"]);
+        assert_eq!(resolve(&["e\u{301}", "\u{e9}", "E\u{301}"]), ["e\u{301}", "\u{e9}.1", "E\u{301}.2"]);
+        assert_eq!(resolve(&["\u{17f}", "S", "\u{212a}", "k"]), ["\u{17f}", "S.1", "\u{212a}", "k.1"]);
     }
 
     #[test]

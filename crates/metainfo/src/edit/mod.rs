@@ -1,12 +1,15 @@
-//! Changes to a torrent. In: [`Metainfo`] and what shall be different. Out: another one.
+//! Changes to a torrent. In: [`Metainfo`] and what is to be different. Out: another one.
 //! Keys that nobody touches keep their bytes, known or not; `info` as a whole, unless something in it is changed.
+
+mod trackers;
 
 use std::{collections::BTreeMap, fmt};
 
-use torrent_bencode::{Document, Encode, Encoder, Options, Value};
+use torrent_bencode::{Encode, Encoder, Value};
 use torrent_types::HostPort;
+pub use trackers::TrackerList;
 
-use crate::{Error, Metainfo, info::MAX_NESTING, metainfo::nodes_value};
+use crate::{Error, Metainfo, document, metainfo::nodes_value};
 
 /// A torrent being changed.
 ///
@@ -35,13 +38,37 @@ impl Metainfo {
 impl Edit<'_> {
     /// Replaces all trackers. BEP 12.
     pub fn trackers(mut self, tiers: &[Vec<String>]) -> Self {
-        let tiers: Vec<_> = tiers.iter().filter(|tier| !tier.is_empty()).collect();
-        let first = tiers.iter().copied().flatten().next().map(String::as_str);
-        let several = tiers.iter().copied().flatten().count() > 1;
-        let list = tiers.iter().map(|tier| tier.iter().map(String::as_str).collect::<Value>()).collect::<Value>();
-        put(&mut self.outer, "announce", first);
-        put(&mut self.outer, "announce-list", several.then_some(list));
+        let mut list = TrackerList::default();
+        for tier in tiers {
+            let _added = list.add_tier(tier);
+        }
+        self.put_trackers(&list);
         self
+    }
+
+    /// Replaces all trackers, in both keys. Begin with [`Metainfo::tracker_list`]: a key whose trackers are the same keeps its
+    /// bytes.
+    pub fn tracker_list(mut self, list: &TrackerList) -> Self {
+        let old = self.torrent.tracker_list();
+        if old == *list {
+            return self;
+        }
+        let (announce, tiers) = (old.announce() != list.announce(), old.tiers() != list.tiers());
+        self.put_trackers(list);
+        // A list that said it all before may go on to do so; but what was odd is made right.
+        if !announce {
+            self.outer.remove(&b"announce"[..]);
+        }
+        if !tiers {
+            self.outer.remove(&b"announce-list"[..]);
+        }
+        self
+    }
+
+    fn put_trackers(&mut self, list: &TrackerList) {
+        let tiers = || list.tiers().iter().map(|tier| tier.iter().map(String::as_str).collect::<Value>());
+        put(&mut self.outer, "announce", list.announce());
+        put(&mut self.outer, "announce-list", (!list.is_single()).then(|| tiers().collect::<Value>()));
     }
 
     /// Replaces all web seeds. BEP 19.
@@ -153,7 +180,7 @@ impl Edit<'_> {
 
 /// The keys and raw values of a dictionary. Of equal keys the first counts, as everywhere.
 fn entries(dict: &[u8]) -> Result<Vec<Entry<'_>>, Error> {
-    let document = Document::decode(dict, &Options::lenient().max_depth(MAX_NESTING))?;
+    let document = document::read_again(dict)?;
     let mut entries: Vec<_> = document.root().dict()?.map(|(key, value)| (key, value.raw())).collect();
     entries.sort_by_key(|(key, _)| *key);
     entries.dedup_by_key(|(key, _)| *key);
@@ -191,7 +218,8 @@ fn text(text: &str) -> Option<&str> {
 }
 
 fn list(urls: &[String]) -> Option<Value> {
-    (!urls.is_empty()).then(|| urls.iter().map(String::as_str).collect())
+    let urls: Vec<_> = urls.iter().map(|url| url.trim()).filter(|url| !url.is_empty()).collect();
+    (!urls.is_empty()).then(|| urls.into_iter().collect())
 }
 
 /// Why a change cannot be made.
