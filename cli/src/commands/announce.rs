@@ -64,7 +64,7 @@ struct Answer {
 impl Announce {
     pub(crate) async fn run(self, quiet: bool) -> Outcome {
         let mut request = AnnounceRequest::new(self.info_hash.0, PEER_ID.into(), self.port);
-        request.left = self.left.unwrap_or(request.left);
+        request.left = self.left;
         request.num_want = self.num_want;
         request.event = self.event.map(Event::from);
         let response = torrent_tracker::announce(&self.url, &request).await.map_err(scrape::failure)?;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use torrent_tracker::Reach;
+use torrent_tracker::AnnounceTo;
 use torrent_wire::mse::Policy;
 
 /// Settings of a [`Client`](crate::Client). `Default` is good on the open internet.
@@ -13,7 +13,7 @@ pub struct Config {
     pub(crate) memory: usize,
     pub(crate) max_peers: usize,
     pub(crate) upload_slots: usize,
-    pub(crate) announce_to: Reach,
+    pub(crate) announce_to: AnnounceTo,
     pub(crate) peer_id_prefix: [u8; 8],
 }
 
@@ -37,7 +37,7 @@ impl Default for Config {
             memory: 16 << 20,
             max_peers: 50,
             upload_slots: 8,
-            announce_to: Reach::FirstAnswer,
+            announce_to: AnnounceTo::FirstAnswer,
             peer_id_prefix: *b"-to0100-",
         }
     }
@@ -69,7 +69,7 @@ setters! {
     /// Peers of a torrent that may download from us at a time. Default 8.
     upload_slots: usize,
     /// How many of its trackers a torrent tells of itself. Default: the first that answers, tier by tier. BEP 12.
-    announce_to: Reach,
+    announce_to: AnnounceTo,
     /// How our peer ids begin. BEP 20. Default `-to0100-`.
     peer_id_prefix: [u8; 8],
 }

@@ -23,5 +23,5 @@ pub use torrent::{AddTorrent, Torrent};
 pub use torrent_metainfo::{Magnet, Metainfo};
 pub use torrent_storage::{ErrorKind as StorageErrorKind, Storage, StorageError};
 pub use torrent_swarm::{PeerStats, Stats};
-pub use torrent_tracker::{Reach as AnnounceTo, SwarmSize};
+pub use torrent_tracker::{AnnounceTo, SwarmSize};
 pub use torrent_wire::mse::Policy as Encryption;

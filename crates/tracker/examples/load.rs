@@ -100,7 +100,7 @@ fn announce(state: &mut u64) -> AnnounceRequest {
 fn peer(luck: u64) -> AnnounceRequest {
     let port = u16::try_from(luck % 60_000).unwrap() + 1024;
     let mut request = AnnounceRequest::new(hash(luck / 60_000 % TORRENTS), [b'p'; 20].into(), port);
-    (request.left, request.num_want) = (luck >> 60, Some(50));
+    (request.left, request.num_want) = (Some(luck >> 60), Some(50));
     request
 }
 
@@ -122,7 +122,7 @@ fn connect_udp(address: SocketAddr) -> (UdpSocket, Vec<u8>) {
 
 fn fill_in(packet: &mut [u8], request: &AnnounceRequest) {
     packet[16..36].copy_from_slice(request.info_hash.as_bytes());
-    packet[71] = u8::try_from(request.left).unwrap();
+    packet[71] = u8::try_from(request.left.unwrap_or_default()).unwrap();
     packet[96..].copy_from_slice(&request.port.to_be_bytes());
 }
 

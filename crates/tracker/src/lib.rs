@@ -21,9 +21,11 @@ pub mod udp;
 mod url;
 
 #[cfg(feature = "tokio")]
-pub use driver::{Amounts, Announced, Announcer, Client, Config, Family, Proxy, announce, scrape};
+pub use driver::{Announced, Announcer, Client, Config, Family, Proxy, announce, scrape};
 pub use error::{DecodeError, Error, Failure, MAX_MESSAGE, Refused, Retry, UrlError};
-pub use message::{AnnounceRequest, AnnounceResponse, Event, ScrapeEntry, SwarmSize};
-pub use tiers::{Due, MAX_TRACKERS, Reach, Schedule, SkipReason, Skipped, Ticket, Tiers, TrackerState, TrackerStatus};
+pub use message::{Amounts, AnnounceRequest, AnnounceResponse, Event, ScrapeEntry, SwarmSize, UNKNOWN_LEFT};
+pub use tiers::{
+    AnnounceTo, Content, Due, MAX_TRACKERS, Schedule, SkipReason, Skipped, Ticket, Tiers, TrackerState, TrackerStatus,
+};
 pub use trust::Trust;
 pub use url::{MAX_URL, Scheme, TrackerUrl};

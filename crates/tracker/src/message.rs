@@ -1,4 +1,4 @@
-//! What is asked of a tracker and what it answers, whatever the transport.
+//! What a tracker is asked and what it answers, over any transport.
 //! Spec: BEP 3 § "trackers", BEP 7, BEP 21 § "Tracker Announce", BEP 24, BEP 48.
 //! Never: bytes (see `http` and `udp`).
 
@@ -7,15 +7,15 @@ use std::{
     time::Duration,
 };
 
-use torrent_types::{InfoHash, PeerId};
+use torrent_types::{InfoHash, PeerId, Scope};
 
-/// One announce: who we are, how far we are, what just happened.
+/// One announce: our identity, how far the torrent is, what just happened to it.
 ///
 /// ```
 /// use torrent_tracker::{AnnounceRequest, Event};
 ///
-/// let mut request = AnnounceRequest::new([1; 20].into(), (*b"-RS0001-abcdefghijkl").into(), 6881);
-/// request.left = 0;
+/// let mut request = AnnounceRequest::new([1; 20].into(), (*b"-RT0001-abcdefghijkl").into(), 6881);
+/// request.left = Some(0);
 /// request.event = Some(Event::Started);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +31,11 @@ pub struct AnnounceRequest {
     pub uploaded: u64,
     /// Bytes of payload received since `started`.
     pub downloaded: u64,
-    /// Bytes that are still missing. Unknown (a magnet link): leave it at its default of `i64::MAX`, for 0 would mean a seed.
-    pub left: u64,
+    /// Bytes that are still missing. `None`: unknown, as for a magnet link. Trackers are told [`UNKNOWN_LEFT`] then.
+    pub left: Option<u64>,
     /// What happened, if anything.
     pub event: Option<Event>,
-    /// A number that tells the tracker it is still us when our address changes. BEP 7 § "Tracker Hostname Resolution".
+    /// A number by which the tracker knows us again when our address changes. BEP 7 § "Tracker Hostname Resolution".
     pub key: u32,
     /// How many peers we want; `None` leaves it to the tracker.
     pub num_want: Option<u32>,
@@ -57,7 +57,7 @@ impl AnnounceRequest {
             port,
             uploaded: 0,
             downloaded: 0,
-            left: i64::MAX.unsigned_abs(),
+            left: None,
             event: None,
             key: 0,
             num_want: None,
@@ -66,6 +66,33 @@ impl AnnounceRequest {
             tracker_id: None,
         }
     }
+
+    /// Writes how far the torrent is. Do that at the moment of sending: a tracker adds up what `completed` and `stopped` say.
+    pub const fn set_amounts(&mut self, amounts: Amounts) {
+        let Amounts { uploaded, downloaded, left } = amounts;
+        (self.uploaded, self.downloaded, self.left) = (uploaded, downloaded, left);
+    }
+
+    /// The number of missing bytes that goes to the tracker.
+    pub(crate) fn told_left(&self) -> u64 {
+        self.left.unwrap_or(UNKNOWN_LEFT)
+    }
+}
+
+/// What trackers are told of missing bytes while nobody knows: one block, as libtorrent says. 0 would make us a seed, and there are
+/// trackers that do not read the largest numbers.
+pub const UNKNOWN_LEFT: u64 = 16 * 1024;
+
+/// How far a torrent is. See [`AnnounceRequest`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the three amounts of BEP 3")]
+pub struct Amounts {
+    /// Bytes of payload sent.
+    pub uploaded: u64,
+    /// Bytes of payload received.
+    pub downloaded: u64,
+    /// Bytes missing; `None` if nobody knows.
+    pub left: Option<u64>,
 }
 
 /// Why an announce happens when it does. BEP 3 § "trackers".
@@ -78,7 +105,7 @@ pub enum Event {
     Paused,
     /// First announce to this tracker.
     Started,
-    /// We leave.
+    /// The torrent stops.
     Stopped,
 }
 
@@ -107,7 +134,7 @@ pub struct AnnounceResponse {
     pub peers: Vec<SocketAddr>,
     /// Peers with the whole content (`complete`).
     pub seeders: Option<u32>,
-    /// Peers without (`incomplete`).
+    /// Peers without the whole content (`incomplete`).
     pub leechers: Option<u32>,
     /// Downloads that the tracker has seen finish (`downloaded`).
     pub downloaded: Option<u32>,
@@ -117,6 +144,9 @@ pub struct AnnounceResponse {
     pub warning: Option<String>,
     /// Our own address as the tracker sees it. BEP 24. A tracker may lie: take votes.
     pub external_ip: Option<IpAddr>,
+    /// How far away the tracker is. It names any address as a peer; connect only where [`Scope::may_name`] of this allows it.
+    /// `Global` where the answer does not tell, which allows least.
+    pub scope: Scope,
 }
 
 /// One torrent in the answer to a scrape. BEP 48 § "Scrape Response".
@@ -125,9 +155,9 @@ pub struct AnnounceResponse {
 pub struct ScrapeEntry {
     /// Peers with the whole content (`complete`).
     pub seeders: u32,
-    /// Peers without (`incomplete`), partial seeds among them.
+    /// Peers without the whole content (`incomplete`), partial seeds among them.
     pub leechers: u32,
-    /// Downloads that finished, ever (`downloaded`).
+    /// Downloads that have ever finished (`downloaded`).
     pub downloaded: u32,
     /// Leechers that are not partial seeds. BEP 21 § "Tracker Scrapes".
     pub downloaders: Option<u32>,
@@ -139,9 +169,9 @@ pub struct ScrapeEntry {
 pub struct SwarmSize {
     /// Peers with the whole content.
     pub seeders: Option<u32>,
-    /// Peers without.
+    /// Peers without the whole content.
     pub leechers: Option<u32>,
-    /// Downloads that finished, ever.
+    /// Downloads that have ever finished.
     pub downloaded: Option<u32>,
 }
 

@@ -21,7 +21,7 @@ pub const MIN_PEER_PORT: u16 = 1024;
 /// assert!(Scope::Local.may_name(peer));
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "a caller that forgets one would connect where it must not")]
 pub enum Scope {
     /// This host: loopback, and the unspecified addresses that many systems treat like it.
@@ -29,7 +29,8 @@ pub enum Scope {
     /// The network around this host: private, link-local, unique local and site-local addresses, and the shared ones of a
     /// provider (RFC 6598).
     Local,
-    /// The internet.
+    /// The internet. The default: the source that may name least.
+    #[default]
     Global,
     /// No single host: multicast, broadcast and reserved addresses.
     Nowhere,

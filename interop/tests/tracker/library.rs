@@ -125,7 +125,7 @@ fn request(port: u16, left: u64, event: Event) -> AnnounceRequest {
     let mut peer_id = *b"-RS0001-000000000000";
     peer_id[18..].copy_from_slice(&port.to_be_bytes());
     let mut request = AnnounceRequest::new(HASH.into(), peer_id.into(), port);
-    (request.left, request.event, request.num_want) = (left, Some(event), Some(50));
+    (request.left, request.event, request.num_want) = (Some(left), Some(event), Some(50));
     request
 }
 

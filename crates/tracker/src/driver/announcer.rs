@@ -1,59 +1,46 @@
-//! Runs the tiers of one torrent: a task that makes the announces that are due, and scrapes where they leave something open.
+//! Runs the tiers of one torrent: a task that makes the announces that are due, and scrapes where an answer leaves something open.
 
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, mpsc},
     task::{JoinHandle, JoinSet},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until},
 };
-
 use torrent_types::InfoHash;
 
 use super::Client;
 use crate::{
     error::Error,
-    message::{AnnounceRequest, AnnounceResponse, Event, ScrapeEntry},
-    tiers::{Due, Ticket, Tiers},
+    message::{Amounts, AnnounceRequest, AnnounceResponse, Event, ScrapeEntry},
+    tiers::{Content, Due, Ticket, Tiers},
     url::TrackerUrl,
 };
 
-/// Announces one torrent for as long as it lives: `started` first, then as its trackers ask, `completed` once, `stopped` at last.
-/// Dropping it says `stopped` in the background; [`stop`](Self::stop) waits for that.
+/// Announces one torrent from its start to its end: `started` first, then as its trackers ask, `completed` once, `stopped` in the
+/// end. Dropping it tells `stopped` in the background; [`stop`](Self::stop) waits for that.
+///
+/// It is one task per torrent. A client with thousands of torrents drives [`Tiers`] from a scheduler of its own.
 pub struct Announcer {
-    shared: Arc<Shared>,
-    amounts: watch::Sender<Amounts>,
+    inner: Arc<Inner>,
     task: Option<JoinHandle<()>>,
 }
 
-struct Shared {
+struct Inner {
     tiers: Mutex<Tiers>,
     changed: Notify,
 }
 
-/// How far a torrent is. See [`AnnounceRequest`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "the three amounts of BEP 3")]
-pub struct Amounts {
-    /// Bytes sent.
-    pub uploaded: u64,
-    /// Bytes received.
-    pub downloaded: u64,
-    /// Bytes missing.
-    pub left: u64,
-}
-
-/// An announce was answered, or not.
+/// The outcome of an announce.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Announced {
-    /// By whom.
+    /// The tracker.
     pub url: TrackerUrl,
-    /// What was told.
+    /// The event that it was told.
     pub event: Option<Event>,
     /// The answer, with its peers.
     pub outcome: Result<AnnounceResponse, Error>,
@@ -65,170 +52,155 @@ enum Answer {
 }
 
 impl Announcer {
-    /// Begins to announce at once. `request` says who we are; its amounts are those of the beginning (`left` 0 is a seed), its event
-    /// is ignored. What comes of it arrives in the channel: read it, for announces wait when it is full, or drop it.
+    /// Begins to announce at once. `request` has our identity: its amounts and event do not matter. `amounts` is asked for each
+    /// announce at the moment when it is made; if nothing is missing at the beginning, the torrent is a seed. Outcomes arrive in
+    /// the channel: read it, because announces wait when it is full, or drop it.
     #[must_use]
-    pub fn spawn(client: Client, mut tiers: Tiers, request: AnnounceRequest) -> (Self, mpsc::Receiver<Announced>) {
-        tiers.start(now(), request.left == 0);
-        let shared = Arc::new(Shared { tiers: Mutex::new(tiers), changed: Notify::new() });
-        let amounts = Amounts { uploaded: request.uploaded, downloaded: request.downloaded, left: request.left };
-        let (amounts, latest) = watch::channel(amounts);
+    pub fn spawn(
+        client: Client,
+        mut tiers: Tiers,
+        request: AnnounceRequest,
+        amounts: impl Fn() -> Amounts + Send + 'static,
+    ) -> (Self, mpsc::Receiver<Announced>) {
+        let content = if amounts().left == Some(0) { Content::Complete } else { Content::Missing };
+        tiers.handle_start(now(), content);
+        let inner = Arc::new(Inner { tiers: Mutex::new(tiers), changed: Notify::new() });
         let (events, outbox) = mpsc::channel(EVENTS);
-        let task = Task { client, shared: Arc::clone(&shared), request, latest, events, questions: JoinSet::new() };
-        (Self { shared, amounts, task: Some(tokio::spawn(task.run())) }, outbox)
+        let amounts = Box::new(amounts);
+        let task = Task { client, inner: Arc::clone(&inner), request, amounts, events, pending: JoinSet::new() };
+        (Self { inner, task: Some(tokio::spawn(task.run())) }, outbox)
     }
 
-    /// What the next announce will say. Cheap: call it as often as you like.
-    pub fn update(&self, amounts: Amounts) {
-        self.amounts.send_replace(amounts);
-    }
-
-    /// The download has finished: `completed` is told now, with nothing left. A torrent that began complete says nothing.
+    /// The download has finished: `completed` is told now. A torrent that began complete says nothing.
     pub fn complete(&self) {
-        self.amounts.send_modify(|amounts| amounts.left = 0);
-        self.tiers().complete(now());
-        self.shared.changed.notify_one();
+        self.change(Tiers::handle_complete);
     }
 
-    /// We have become a partial seed, or want more again. BEP 21.
-    pub fn pause(&self, paused: bool) {
-        self.tiers().pause(paused);
+    /// We have become a partial seed. BEP 21.
+    pub fn pause(&self) {
+        self.change(Tiers::handle_pause);
     }
 
-    /// More peers are wanted: announces as soon as the trackers allow.
-    pub fn announce_now(&self) {
-        self.tiers().announce_now(now());
-        self.shared.changed.notify_one();
+    /// We want content again, after [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.change(Tiers::handle_resume);
     }
 
-    /// The trackers and what they said last. Hold the lock for as long as it takes to read.
+    /// More peers are wanted. See [`Tiers::handle_need_peers`].
+    pub fn need_peers(&self) {
+        self.change(Tiers::handle_need_peers);
+    }
+
+    /// The trackers and what they said last. A lock is held for as long as `look` takes.
     pub fn with_tiers<R>(&self, look: impl FnOnce(&Tiers) -> R) -> R {
-        look(&self.tiers())
+        look(&self.inner.tiers())
     }
 
-    /// Says `stopped` to all trackers that know us, and waits up to 5 s for them.
+    /// Tells `stopped` to all trackers that know us, and waits for them as long as
+    /// [`Schedule::farewell`](crate::Schedule::farewell) allows.
     pub async fn stop(mut self) {
         let task = self.task.take();
-        self.leave();
+        self.change(Tiers::handle_stop);
         if let Some(task) = task {
             // It ends by itself, in time; a panic in it has been reported already.
             let _ = task.await;
         }
     }
 
-    fn leave(&self) {
-        self.tiers().stop(now());
-        self.shared.changed.notify_one();
-    }
-
-    fn tiers(&self) -> MutexGuard<'_, Tiers> {
-        self.shared.tiers()
+    fn change(&self, handle: fn(&mut Tiers, std::time::Instant)) {
+        handle(&mut self.inner.tiers(), now());
+        self.inner.changed.notify_one();
     }
 }
 
 impl Drop for Announcer {
     fn drop(&mut self) {
-        self.leave();
+        self.change(Tiers::handle_stop);
     }
 }
 
 impl fmt::Debug for Announcer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Announcer").field("tiers", &*self.tiers()).finish_non_exhaustive()
+        f.debug_struct("Announcer").field("tiers", &*self.inner.tiers()).finish_non_exhaustive()
     }
 }
 
-impl Shared {
+impl Inner {
     fn tiers(&self) -> MutexGuard<'_, Tiers> {
         self.tiers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when the torrent is to stop.
+    async fn left(&self) {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let tiers = self.tiers();
+                if tiers.is_leaving() || tiers.is_stopped() {
+                    return;
+                }
+            }
+            changed.await;
+        }
     }
 }
 
 struct Task {
     client: Client,
-    shared: Arc<Shared>,
+    inner: Arc<Inner>,
     request: AnnounceRequest,
-    latest: watch::Receiver<Amounts>,
+    amounts: Box<dyn Fn() -> Amounts + Send>,
     events: mpsc::Sender<Announced>,
-    questions: JoinSet<Answer>,
+    pending: JoinSet<Answer>,
 }
 
 impl Task {
     async fn run(mut self) {
-        loop {
-            let deadline = {
-                let mut tiers = self.shared.tiers();
-                if tiers.is_leaving() {
-                    break;
-                }
-                while let Some(due) = tiers.poll_announce(now()) {
-                    self.questions.spawn(announce(self.client.clone(), self.request(&due), due));
-                }
-                while let Some((ticket, url)) = tiers.poll_scrape() {
-                    self.questions.spawn(scrape(self.client.clone(), ticket, url, self.request.info_hash));
-                }
-                tiers.poll_timeout()
-            };
+        while let Some(deadline) = self.send() {
             tokio::select! {
-                Some(Ok(answer)) = self.questions.join_next() => self.report(answer).await,
-                () = self.shared.changed.notified() => {}
-                () = sleep_until(deadline.map_or_else(Instant::now, Instant::from_std)), if deadline.is_some() => {}
-            }
-        }
-        // Nobody waits for a farewell longer than this, not for all of them together either.
-        let _ = timeout(FAREWELL, self.farewell()).await;
-    }
-
-    async fn farewell(&mut self) {
-        // What is on its way shall not arrive after `stopped`: it would bring us back.
-        let _ = timeout(LAST_ANSWERS, self.report_all()).await;
-        self.questions = JoinSet::new();
-        while let Some(due) = self.shared.tiers().poll_announce(now()) {
-            self.questions.spawn(announce(self.client.clone(), self.request(&due), due));
-        }
-        self.report_all().await;
-    }
-
-    async fn report_all(&mut self) {
-        while let Some(answer) = self.questions.join_next().await {
-            if let Ok(answer) = answer {
-                self.report(answer).await;
+                Some(Ok(answer)) = self.pending.join_next() => report(&self.inner, &self.events, answer).await,
+                () = self.inner.changed.notified() => {}
+                () = sleep_until(deadline.map_or_else(Instant::now, Instant::from_std)), if deadline.is_some() => {
+                    self.inner.tiers().handle_timeout(now());
+                }
             }
         }
     }
 
-    fn request(&self, due: &Due) -> AnnounceRequest {
-        let Amounts { uploaded, downloaded, left } = *self.latest.borrow();
-        let mut request = AnnounceRequest { uploaded, downloaded, left, ..self.request.clone() };
-        due.apply(&mut request);
-        request
+    /// Makes all announces that are due. The next deadline, or `None` when the torrent has stopped.
+    #[expect(clippy::option_option, reason = "a torrent may have no deadline and go on")]
+    fn send(&mut self) -> Option<Option<std::time::Instant>> {
+        let mut tiers = self.inner.tiers();
+        while let Some(due) = tiers.poll_announce() {
+            let mut request = self.request.clone();
+            request.set_amounts((self.amounts)());
+            due.apply(&mut request);
+            self.pending.spawn(announce(self.client.clone(), request, due));
+        }
+        while let Some((ticket, url)) = tiers.poll_scrape() {
+            self.pending.spawn(scrape(self.client.clone(), ticket, url, self.request.info_hash));
+        }
+        (!tiers.is_stopped()).then(|| tiers.poll_timeout())
     }
+}
 
-    async fn report(&self, answer: Answer) {
-        let (ticket, announced) = match answer {
-            Answer::Announce(ticket, announced) => (ticket, announced),
-            Answer::Scrape(ticket, outcome) => {
-                return self.shared.tiers().handle_scrape(ticket, outcome.as_ref().copied());
-            }
-        };
-        match &announced.outcome {
-            Ok(response) => self.shared.tiers().handle_response(now(), ticket, response),
-            Err(error) => self.shared.tiers().handle_failure(now(), ticket, error),
+async fn report(inner: &Inner, events: &mpsc::Sender<Announced>, answer: Answer) {
+    let (ticket, announced) = match answer {
+        Answer::Announce(ticket, announced) => (ticket, announced),
+        Answer::Scrape(ticket, outcome) => {
+            return inner.tiers().handle_scrape(now(), ticket, outcome.as_ref().copied());
         }
-        tokio::select! {
-            biased;
-            // Nobody listening is fine.
-            _ = self.events.send(announced) => {}
-            // Somebody who listens but does not read shall not keep us from leaving.
-            () = self.left() => {}
-        }
+    };
+    match &announced.outcome {
+        Ok(response) => inner.tiers().handle_response(now(), ticket, response),
+        Err(error) => inner.tiers().handle_failure(now(), ticket, error),
     }
-
-    /// Returns when we are to leave.
-    async fn left(&self) {
-        while !self.shared.tiers().is_leaving() {
-            self.shared.changed.notified().await;
-        }
+    tokio::select! {
+        biased;
+        // The receiver may have been dropped.
+        _ = events.send(announced) => {}
+        // A receiver that is never read does not keep us from leaving.
+        () = inner.left() => {}
     }
 }
 
@@ -247,11 +219,5 @@ fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 
-/// For `stopped`. As libtorrent's `stop_tracker_timeout`.
-const FAREWELL: Duration = Duration::from_secs(5);
-
-/// Of it, for announces that are under way when we leave.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
-
-/// Answers that nobody has read yet. Each may hold a thousand peers.
+/// Outcomes that wait to be read. Each may hold a thousand peers.
 const EVENTS: usize = 16;

@@ -74,7 +74,7 @@ impl Client {
         }
         let answer = self.shared.http.get(url, &http::announce_target(url, request)?).await?;
         check_status(&answer)?;
-        http::decode_announce(&answer.body)
+        Ok(AnnounceResponse { scope: answer.scope, ..http::decode_announce(&answer.body)? })
     }
 
     /// Asks one tracker, named by its announce URL, about any number of torrents. The answer is in the order of the question;
@@ -163,6 +163,8 @@ async fn join(
     let Ok(mut response) = first else { return either(first, second).await };
     if let Ok(Ok(other)) = timeout(OTHER_FAMILY, second).await {
         response.peers.extend(other.peers);
+        // What the nearer of the two may name, the farther one may not.
+        response.scope = response.scope.max(other.scope);
     }
     Ok(response)
 }

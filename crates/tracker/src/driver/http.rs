@@ -1,5 +1,5 @@
-//! One GET: a turn, a connection (kept or new), redirects, a bounded body.
-//! Never: what the body means (see `crate::http`).
+//! Performs one GET: waits for a turn, reuses or opens a connection, follows redirects, reads a body of limited size.
+//! Never: what the body means and which redirects are allowed (see `crate::http`).
 
 use std::{
     collections::HashMap,
@@ -26,8 +26,7 @@ use torrent_types::Scope;
 use super::dial::{Dialed, Dialer};
 use crate::{
     error::{DecodeError, Error, Refused, UrlError},
-    http::MAX_BODY,
-    trust::Trust,
+    http::{MAX_BODY, Redirects},
     url::{Scheme, TrackerUrl},
 };
 
@@ -39,9 +38,10 @@ pub(super) struct HttpClient {
     places: Arc<Semaphore>,
 }
 
-/// A body, and whether its status was a success.
+/// A body, its status, and how far away the server is that sent it.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    pub(super) scope: Scope,
     pub(super) body: Vec<u8>,
 }
 
@@ -62,7 +62,7 @@ struct HostState {
     idle: Vec<Idle>,
     /// A task looks after `idle`.
     is_tended: bool,
-    /// When a connection failed or fell silent last, and how: whoever waited for a turn since before that need not try.
+    /// When a connection failed or fell silent last, and how: a request that has waited for its turn since before that need not try.
     failed: Option<(Instant, io::ErrorKind)>,
 }
 
@@ -102,30 +102,23 @@ impl HttpClient {
 
     async fn follow(&self, url: &TrackerUrl, target: &str) -> Result<Answer, Error> {
         let (mut url, mut target) = (url.clone(), target.to_owned());
-        let mut was_global = false;
-        for _ in 0..=MAX_REDIRECTS {
+        let mut redirects = Redirects::default();
+        loop {
             let (response, connection) = self.exchange(&url, &target).await.map_err(|error| match error {
-                Error::Refused(Refused::Address) if was_global => Refused::RedirectToLocal.into(),
+                Error::Refused(refused) => redirects.explain(refused).into(),
                 other => other,
             })?;
-            was_global |= !connection.is_local();
+            redirects.handle_connected(connection.ip);
             if !response.status().is_redirection() {
-                let answer = read(response).await?;
+                let scope = connection.ip.map_or(Scope::Global, Scope::of);
+                let answer = read(response, scope).await?;
                 self.keep(&self.host(&url), connection);
                 return Ok(answer);
             }
             let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-            let next = url.join(location.ok_or(DecodeError::Location)?)?;
-            match (url.scheme(), next.scheme()) {
-                (_, Scheme::Udp) => return Err(UrlError::Scheme.into()),
-                (Scheme::Https, Scheme::Http) => return Err(Refused::Downgrade.into()),
-                _ => {}
-            }
-            target = next.target().to_owned();
-            // Whom the user trusts with the local network is not who redirects there from outside.
-            url = if was_global { next.trust(Trust::PublicOnly) } else { next };
+            url = redirects.handle_redirect(&url, location)?;
+            url.target().clone_into(&mut target);
         }
-        Err(Refused::TooManyRedirects.into())
     }
 
     /// Sends the request over a kept connection or, if that has died meanwhile, over a new one.
@@ -201,14 +194,14 @@ impl Host {
         let mut state = self.lock();
         let now = Instant::now();
         state.idle.retain(|idle| idle.connection.sender.is_ready() && now < idle.until);
-        // Whoever dialed it may have been trusted with more than this URL is.
+        // The URL that it was dialled for may have been trusted with more than this one is.
         let usable = |idle: &Idle| idle.connection.ip.is_none_or(|ip| url.check_address(ip).is_ok());
         let usable = state.idle.iter().rposition(usable)?;
         Some(state.idle.swap_remove(usable).connection)
     }
 }
 
-/// Closes a tracker's idle connections in time: it may never do so itself.
+/// Closes a tracker's idle connections in time, because the tracker may never do so.
 async fn tend(host: Weak<Host>) {
     loop {
         let next = match host.upgrade() {
@@ -229,12 +222,6 @@ async fn tend(host: Weak<Host>) {
     }
 }
 
-impl Connection {
-    fn is_local(&self) -> bool {
-        self.ip.is_some_and(|ip| Scope::of(ip).is_local())
-    }
-}
-
 async fn handshake(dialed: Dialed) -> Result<Connection, Error> {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_BUFFER)
@@ -249,7 +236,7 @@ async fn handshake(dialed: Dialed) -> Result<Connection, Error> {
 }
 
 /// The body, decompressed, never more than [`MAX_BODY`] of either form.
-async fn read(response: Response<Incoming>) -> Result<Answer, Error> {
+async fn read(response: Response<Incoming>, scope: Scope) -> Result<Answer, Error> {
     let (parts, mut incoming) = response.into_parts();
     let mut body = Vec::new();
     while let Some(frame) = incoming.frame().await {
@@ -265,7 +252,7 @@ async fn read(response: Response<Incoming>) -> Result<Answer, Error> {
         b"gzip" | b"x-gzip" => inflate(&body)?,
         _ => return Err(Refused::Encoding.into()),
     };
-    Ok(Answer { status: parts.status, body })
+    Ok(Answer { status: parts.status, scope, body })
 }
 
 fn inflate(compressed: &[u8]) -> Result<Vec<u8>, Error> {
@@ -290,9 +277,6 @@ fn network(error: hyper::Error) -> Error {
     io::Error::new(kind, error).into()
 }
 
-/// BEP 3 says nothing; libtorrent follows as many.
-const MAX_REDIRECTS: usize = 5;
-
 /// Head of an answer, in bytes and in lines.
 const MAX_BUFFER: usize = 64 * 1024;
 const MAX_HEADERS: usize = 100;
@@ -301,5 +285,5 @@ const MAX_HEADERS: usize = 100;
 const MAX_IDLE: usize = 4;
 const IDLE: Duration = Duration::from_secs(30);
 
-/// From here on, trackers that nobody speaks to are forgotten.
+/// With more trackers than this, those that no request is under way to are forgotten.
 const MANY_HOSTS: usize = 1024;

@@ -1,5 +1,5 @@
-//! The sockets: names are resolved, connections kept, datagrams sent, clocks read. Everything that thinks is in the cores.
-//! `client` ─ one call for every scheme · `announcer` ─ a torrent's life · `http` ─ requests, redirects, bodies · `dial` ─ streams · `resolve` ─ names · `udp` ─ one task.
+//! The sockets: names are resolved, connections kept, datagrams sent, clocks read. The decisions are made in the cores.
+//! `client` ─ one call for every scheme · `announcer` ─ one torrent from start to end · `http` ─ requests, redirects, bodies · `dial` ─ streams · `resolve` ─ names · `udp` ─ one task.
 
 mod announcer;
 mod client;
@@ -12,7 +12,7 @@ mod resolve;
 mod tls;
 mod udp;
 
-pub use announcer::{Amounts, Announced, Announcer};
+pub use announcer::{Announced, Announcer};
 pub use client::{Client, announce, scrape};
 pub use config::{Config, Family};
 pub use proxy::Proxy;

@@ -53,6 +53,7 @@ pub fn decode_announce(body: &[u8]) -> Result<AnnounceResponse, Error> {
         tracker_id: bytes(root, "tracker id").filter(|id| id.len() <= MAX_TRACKER_ID).map(<[u8]>::to_vec),
         warning: bytes(root, "warning message").map(message),
         external_ip: bytes(root, "external ip").and_then(external_ip),
+        ..AnnounceResponse::default()
     })
 }
 

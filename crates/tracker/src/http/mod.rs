@@ -1,10 +1,12 @@
 //! HTTP trackers: request targets out, bodies in. BEP 3, 7, 21, 23, 24, 31, 48.
-//! Never: sockets, TLS, redirects, compression (see the driver).
+//! Never: sockets, TLS, compression (see the driver).
 
 mod answer;
+mod redirect;
 mod target;
 
 pub use answer::{DEFAULT_INTERVAL, MAX_PEERS, decode_announce, decode_failure, decode_scrape};
+pub use redirect::{MAX_REDIRECTS, Redirects};
 pub(crate) use target::percent;
 pub use target::{announce_target, scrape_target};
 

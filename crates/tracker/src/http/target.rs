@@ -23,13 +23,13 @@ pub fn announce_target(url: &TrackerUrl, request: &AnnounceRequest) -> Result<St
     query.number("port", request.port.into());
     query.number("uploaded", request.uploaded);
     query.number("downloaded", request.downloaded);
-    query.number("left", request.left);
+    query.number("left", request.told_left());
     query.number("compact", 1);
     query.text("key", format_args!("{:08X}", request.key));
     if let Some(event) = request.event {
         query.text("event", format_args!("{}", event.as_str()));
     }
-    // Whoever leaves wants nobody.
+    // A torrent that stops wants no peers.
     let num_want = if request.event == Some(Event::Stopped) { Some(0) } else { request.num_want };
     if let Some(num_want) = num_want {
         query.number("numwant", num_want.into());
@@ -116,7 +116,7 @@ mod tests {
 
     fn request() -> AnnounceRequest {
         let mut request = AnnounceRequest::new((*b"\x00\x7f\xff aZ09-._~%&=+?/#\n").into(), [b'p'; 20].into(), 6881);
-        request.left = 7;
+        request.left = Some(7);
         request
     }
 

@@ -1,16 +1,23 @@
-//! When to announce to which tracker of one torrent, for as long as the torrent lives.
+//! When to announce to which tracker of one torrent, from its start to its end.
 //! Spec: BEP 12 § "Order of Processing", BEP 3 § "trackers" (events), BEP 21, BEP 31.
-//! In: what happens to the torrent, what trackers answer, time. Out: "announce there now, with this event".
-//! Never: announcing (see the driver), amounts (the caller knows what is left).
+//! In: what happens to the torrent, what trackers answer, time. Out: announces to make, with their events.
+//! Never: the announces themselves (see the driver), amounts (the caller knows what is left).
 
 mod group;
+mod leaving;
+mod schedule;
+mod status;
 mod tracker;
 
-use std::{collections::BTreeSet, fmt, time::Instant};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fmt,
+    time::Instant,
+};
 
-use rand::{SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
+use rand::{SeedableRng as _, rngs::SmallRng, seq::SliceRandom as _};
 
-use self::{group::Group, tracker::Tracker};
+use self::{group::Group, leaving::Leaving, tracker::Tracker};
 use crate::{
     error::{Error, UrlError},
     message::{AnnounceRequest, AnnounceResponse, Event, ScrapeEntry, SwarmSize},
@@ -19,82 +26,103 @@ use crate::{
 };
 
 pub use self::{
-    group::Schedule,
-    tracker::{TrackerState, TrackerStatus},
+    schedule::Schedule,
+    status::{TrackerState, TrackerStatus},
 };
 
-/// The trackers of one torrent: who is asked, who is asked next if that fails, and what each was told.
+/// The trackers of one torrent: which of them is asked, which is asked next if that fails, and what each was told.
 ///
-/// Call it after everything that happens; then [`poll_announce`](Self::poll_announce) until it gives nothing more, do those
-/// announces in any order and at the same time, report each with its ticket, and sleep until [`poll_timeout`](Self::poll_timeout).
+/// Tell it what happens with the `handle_` methods. After each of them take all announces and scrapes that are due, make them in
+/// any order and at the same time, and report each with its ticket. Sleep until [`poll_timeout`](Self::poll_timeout), then call
+/// [`handle_timeout`](Self::handle_timeout). It needs no task of its own: one scheduler can look after the tiers of 10,000 torrents,
+/// as [`Announcer`](crate::Announcer) does for one.
 ///
 /// ```
 /// use std::time::Instant;
-/// use torrent_tracker::{AnnounceResponse, Event, Reach, Schedule, Tiers, Trust};
+/// use torrent_tracker::{AnnounceResponse, AnnounceTo, Content, Event, Schedule, Tiers, Trust};
 ///
 /// let tiers = [vec!["http://a.example/announce", "gopher://b.example/"], vec!["udp://backup.example:1337"]];
-/// let mut tiers = Tiers::new(tiers, Trust::Torrent, Reach::FirstAnswer, Schedule::default(), 7);
+/// let mut tiers = Tiers::new(tiers, Trust::Torrent, AnnounceTo::FirstAnswer, Schedule::default(), 7);
 /// assert_eq!(tiers.skipped().len(), 1);
 ///
 /// let now = Instant::now();
-/// tiers.start(now, false);
-/// let first = tiers.poll_announce(now).expect("due at once");
+/// tiers.handle_start(now, Content::Missing);
+/// let first = tiers.poll_announce().expect("due at once");
 /// assert_eq!((first.url.host(), first.event), ("a.example", Some(Event::Started)));
 /// tiers.handle_response(now, first.ticket, &AnnounceResponse::default());
-/// assert_eq!(tiers.poll_announce(now), None);
+/// assert_eq!(tiers.poll_announce(), None);
 /// ```
 pub struct Tiers {
     trackers: Vec<Tracker>,
     groups: Vec<Group>,
     skipped: Vec<Skipped>,
     schedule: Schedule,
-    reach: Reach,
-    rng: StdRng,
+    announce_to: AnnounceTo,
+    rng: SmallRng,
     phase: Phase,
-    /// The torrent has all its content.
-    complete: bool,
-    /// BEP 21: incomplete, but wants nothing more.
-    paused: bool,
+    content: Content,
+    /// BEP 21: some content is missing, and none of it is wanted.
+    is_paused: bool,
     next_serial: u64,
+    due: VecDeque<Due>,
+    /// The earliest deadline of all groups, kept so that asking for it costs nothing.
+    wake: Option<Instant>,
 }
 
-/// How many trackers are told of us.
+/// Which of its trackers a torrent announces to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Reach {
+pub enum AnnounceTo {
     /// One: the first that answers, tier by tier. BEP 12 to the letter.
     #[default]
     FirstAnswer,
     /// The first that answers in each tier.
     AllTiers,
-    /// Every one.
+    /// Every tracker.
     AllTrackers,
+}
+
+/// Whether a torrent has all of its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "all or not all")]
+pub enum Content {
+    /// Some is missing, or nobody knows yet (a magnet link).
+    Missing,
+    /// All is there.
+    Complete,
 }
 
 /// An announce to make now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Due {
-    /// To be handed back with the answer.
+    /// Give it back with the answer.
     pub ticket: Ticket,
-    /// Where.
+    /// The tracker.
     pub url: TrackerUrl,
-    /// With which event.
+    /// The event to tell.
     pub event: Option<Event>,
-    /// What this tracker called itself.
+    /// The name that this tracker gave itself.
     pub tracker_id: Option<Vec<u8>>,
+    /// The number of peers to ask for.
+    pub num_want: Option<u32>,
 }
 
 impl Due {
-    /// Writes event and tracker id into a request.
+    /// Writes event, tracker id and number of peers into a request. Write the amounts before, at the same moment, so that they
+    /// belong to the event. With `completed` nothing is left, whatever they say.
     pub fn apply(&self, request: &mut AnnounceRequest) {
         request.event = self.event;
+        if self.event == Some(Event::Completed) {
+            request.left = Some(0);
+        }
         request.tracker_id.clone_from(&self.tracker_id);
+        request.num_want = self.num_want;
     }
 }
 
-/// Names an announce that was due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Names an announce or a scrape that was due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket {
     tracker: usize,
     serial: u64,
@@ -104,9 +132,9 @@ pub struct Ticket {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Skipped {
-    /// As it stood there, cut at 200 characters.
+    /// The text, cut at 200 characters.
     pub text: String,
-    /// Why.
+    /// Why it is not used.
     pub reason: SkipReason,
 }
 
@@ -114,7 +142,7 @@ pub struct Skipped {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// It stands there twice.
+    /// The torrent lists it twice.
     #[error("listed before")]
     Duplicate,
     /// There are [`MAX_TRACKERS`] already.
@@ -129,17 +157,16 @@ pub enum SkipReason {
 enum Phase {
     Stopped,
     Running,
-    /// `stopped` is being told.
-    Leaving,
+    Leaving(Leaving),
 }
 
 impl Tiers {
     /// The tiers of a torrent (`announce-list`, or one tier with `announce`), shuffled. Bad URLs are skipped, see
-    /// [`skipped`](Self::skipped). Nothing is announced before [`start`](Self::start).
+    /// [`skipped`](Self::skipped). Nothing is announced before [`handle_start`](Self::handle_start).
     pub fn new<T, U>(
         tiers: impl IntoIterator<Item = T>,
         trust: Trust,
-        reach: Reach,
+        announce_to: AnnounceTo,
         schedule: Schedule,
         seed: u64,
     ) -> Self
@@ -147,7 +174,7 @@ impl Tiers {
         T: IntoIterator<Item = U>,
         U: AsRef<str>,
     {
-        let mut rng = StdRng::seed_from_u64(seed);
+        let mut rng = SmallRng::seed_from_u64(seed);
         let (mut trackers, mut skipped) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         let mut order: Vec<Vec<usize>> = Vec::new();
@@ -172,43 +199,45 @@ impl Tiers {
                 order.push(members);
             }
         }
-        let groups = match reach {
-            Reach::FirstAnswer if order.is_empty() => Vec::new(),
-            Reach::FirstAnswer => vec![Group::new(order)],
-            Reach::AllTiers => order.into_iter().map(|tier| Group::new(vec![tier])).collect(),
-            Reach::AllTrackers => order.into_iter().flatten().map(|index| Group::new(vec![vec![index]])).collect(),
+        let groups = match announce_to {
+            AnnounceTo::FirstAnswer if order.is_empty() => Vec::new(),
+            AnnounceTo::FirstAnswer => vec![Group::new(order)],
+            AnnounceTo::AllTiers => order.into_iter().map(|tier| Group::new(vec![tier])).collect(),
+            AnnounceTo::AllTrackers => order.into_iter().flatten().map(|index| Group::new(vec![vec![index]])).collect(),
         };
         Self {
             trackers,
             groups,
             skipped,
             schedule,
-            reach,
+            announce_to,
             rng,
             phase: Phase::Stopped,
-            complete: false,
-            paused: false,
+            content: Content::Missing,
+            is_paused: false,
             next_serial: 0,
+            due: VecDeque::new(),
+            wake: None,
         }
     }
 
-    /// What was in the torrent and is not used.
+    /// The texts of the torrent that are not used as trackers.
     #[must_use]
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
 
-    /// Adds a tier behind the others: a tracker from a magnet link, from the user, from a peer.
+    /// Adds a tier behind the others: a tracker from a magnet link, from the user or from a peer.
     ///
     /// # Errors
     /// Why it is not used.
-    pub fn add(&mut self, now: Instant, text: &str, trust: Trust) -> Result<(), SkipReason> {
+    pub fn handle_new_tracker(&mut self, now: Instant, text: &str, trust: Trust) -> Result<(), SkipReason> {
         let mut seen = self.trackers.iter().map(|tracker| tracker.url.to_string()).collect();
         let url = admit(text, trust, &mut seen)?;
         let index = self.trackers.len();
         self.trackers.push(Tracker::new(url));
-        match (self.reach, self.groups.first_mut()) {
-            (Reach::FirstAnswer, Some(group)) => group.push_tier(index),
+        match (self.announce_to, self.groups.first_mut()) {
+            (AnnounceTo::FirstAnswer, Some(group)) => group.push_tier(index),
             _ => {
                 let mut group = Group::new(vec![vec![index]]);
                 if self.phase == Phase::Running {
@@ -217,122 +246,143 @@ impl Tiers {
                 self.groups.push(group);
             }
         }
+        self.advance(now);
         Ok(())
     }
 
-    /// The torrent goes to work. `complete`: it has all its content already, so `completed` will never be said.
-    pub fn start(&mut self, now: Instant, complete: bool) {
+    /// The torrent starts. If its content is complete already, trackers are never told `completed`.
+    pub fn handle_start(&mut self, now: Instant, content: Content) {
         self.phase = Phase::Running;
-        self.complete = complete;
+        self.content = content;
+        self.due.clear();
         for tracker in &mut self.trackers {
             tracker.forget_session();
         }
         for group in &mut self.groups {
             group.start(now);
         }
+        self.advance(now);
     }
 
-    /// The download has finished. Said once; later calls do nothing.
-    pub fn complete(&mut self, now: Instant) {
-        if self.phase == Phase::Running && !self.complete {
-            self.complete = true;
+    /// The download has finished. Trackers are told once; later calls do nothing.
+    pub fn handle_complete(&mut self, now: Instant) {
+        if self.phase == Phase::Running && self.content == Content::Missing {
+            self.content = Content::Complete;
             for group in &mut self.groups {
                 group.complete(now);
             }
+            self.advance(now);
         }
     }
 
-    /// We have become a partial seed, or want more again. Told with the next announces. BEP 21 § "Tracker Announce".
-    pub fn pause(&mut self, paused: bool) {
-        self.paused = paused;
+    /// We have become a partial seed: trackers are told as soon as their minimum intervals allow, and with every announce from then
+    /// on. BEP 21 § "Tracker Announce".
+    pub fn handle_pause(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.is_paused, true) && self.content == Content::Missing {
+            self.handle_need_peers(now);
+        }
     }
 
-    /// More peers are wanted: announces as soon as the trackers' minimum intervals allow.
-    pub fn announce_now(&mut self, now: Instant) {
+    /// We want content again, after [`handle_pause`](Self::handle_pause).
+    pub fn handle_resume(&mut self, now: Instant) {
+        if std::mem::replace(&mut self.is_paused, false) && self.content == Content::Missing {
+            self.handle_need_peers(now);
+        }
+    }
+
+    /// More peers are wanted than the torrent has. The next announce is made as soon as the tracker's minimum interval allows. If
+    /// that does not help and this is called again, the next one waits twice as long, and so on up to the regular interval. Call it
+    /// whenever it is true.
+    pub fn handle_need_peers(&mut self, now: Instant) {
         if self.phase == Phase::Running {
             for group in &mut self.groups {
-                group.hurry(now, &self.trackers);
+                group.hurry(now, &self.trackers, &self.schedule);
             }
+            self.advance(now);
         }
     }
 
-    /// We leave: every tracker that may know us is told once, whether it answers or not. Give those announces a short deadline
-    /// (libtorrent: 5 s).
-    pub fn stop(&mut self, _now: Instant) {
-        if self.phase == Phase::Running {
-            self.phase = Phase::Leaving;
-            for tracker in &mut self.trackers {
-                tracker.leave();
+    /// The torrent stops. Every tracker that may know us is told once: at once or, if an announce to it is under way, when that is
+    /// answered, at the latest [`Schedule::last_answers`] later; `completed` that is owed is told before. All of it ends after
+    /// [`Schedule::farewell`]; see [`is_stopped`](Self::is_stopped).
+    pub fn handle_stop(&mut self, now: Instant) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        // What was due and not taken has not been sent.
+        for due in self.due.drain(..) {
+            if let Some(tracker) = self.trackers.get_mut(due.ticket.tracker) {
+                tracker.withdraw(due.ticket.serial);
             }
         }
+        self.phase = Phase::Leaving(Leaving::new(now, &self.schedule));
+        for tracker in &mut self.trackers {
+            tracker.leave();
+        }
+        self.advance(now);
     }
 
-    /// Was [`stop`](Self::stop) called?
+    /// Whether trackers are being told that we leave.
     #[must_use]
-    pub fn is_leaving(&self) -> bool {
-        self.phase == Phase::Leaving
+    pub const fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving(_))
     }
 
-    /// Has everybody been told that we leave (or were we never there)?
+    /// Whether nothing more will be announced: not started, or stopped and done with telling it.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.phase != Phase::Running && self.trackers.iter().all(Tracker::is_gone)
-    }
-
-    /// The next announce that is due.
-    pub fn poll_announce(&mut self, now: Instant) -> Option<Due> {
-        let (index, event) = match self.phase {
-            Phase::Stopped => return None,
-            Phase::Leaving => (self.trackers.iter().position(Tracker::wants_farewell)?, Some(Event::Stopped)),
-            Phase::Running => {
-                let (trackers, schedule) = (&self.trackers, &self.schedule);
-                let (index, owes_completed) = self
-                    .groups
-                    .iter_mut()
-                    .find_map(|group| Some((group.poll(now, trackers, schedule)?, group.owes_completed())))?;
-                let tracker = self.trackers.get(index)?;
-                let event = if owes_completed {
-                    Some(Event::Completed)
-                } else if !tracker.knows_us() {
-                    Some(Event::Started)
-                } else {
-                    (self.paused && !self.complete).then_some(Event::Paused)
-                };
-                (index, event)
-            }
-        };
-        let serial = self.serial();
-        let tracker = self.trackers.get_mut(index)?;
-        tracker.ask(serial, event);
-        let (url, tracker_id) = (tracker.url.clone(), tracker.id.clone());
-        Some(Due { ticket: Ticket { tracker: index, serial }, url, event, tracker_id })
+        self.phase == Phase::Stopped
     }
 
     /// A tracker answered. It moves to the front of its tier.
     pub fn handle_response(&mut self, now: Instant, ticket: Ticket, response: &AnnounceResponse) {
         let Some(tracker) = self.trackers.get_mut(ticket.tracker) else { return };
         let Some(event) = tracker.answered(now, ticket.serial, response, &self.schedule) else { return };
-        if self.phase != Phase::Running {
-            return;
-        }
-        let next = tracker.next_announce(now, response, &self.schedule, &mut self.rng);
         if let Some(group) = self.groups.iter_mut().find(|group| group.contains(ticket.tracker)) {
-            group.answered(now, ticket.tracker, event, next);
+            if self.phase == Phase::Running {
+                let next = tracker.next_announce(now, response, &self.schedule, &mut self.rng);
+                group.answered(now, ticket.tracker, event, next);
+            } else if event == Some(Event::Completed) {
+                group.waive_completed();
+            }
         }
+        self.advance(now);
     }
 
     /// A tracker did not answer, or refused. The next one has its turn.
     pub fn handle_failure(&mut self, now: Instant, ticket: Ticket, error: &Error) {
         let Some(tracker) = self.trackers.get_mut(ticket.tracker) else { return };
-        if tracker.failed(now, ticket.serial, error).is_none() || self.phase != Phase::Running {
-            return;
-        }
+        let Some(event) = tracker.failed(now, ticket.serial, error) else { return };
         if let Some(group) = self.groups.iter_mut().find(|group| group.contains(ticket.tracker)) {
-            group.failed(now, ticket.tracker, &self.trackers, &self.schedule);
+            if self.phase == Phase::Running {
+                group.failed(now, ticket.tracker, &self.trackers, &self.schedule);
+            } else if event == Some(Event::Completed) {
+                // There is no time for another attempt.
+                group.waive_completed();
+            }
+        }
+        self.advance(now);
+    }
+
+    /// The outcome of a scrape. A tracker that refuses scrapes is not asked again.
+    pub fn handle_scrape(&mut self, now: Instant, ticket: Ticket, outcome: Result<Option<ScrapeEntry>, &Error>) {
+        if let Some(tracker) = self.trackers.get_mut(ticket.tracker) {
+            tracker.scraped(now, ticket.serial, outcome);
         }
     }
 
-    /// A tracker to scrape now: its last answer did not say how large the swarm is. Due after an answer, and at most once for each.
+    /// The deadline has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+    }
+
+    /// The next announce that is due. Take all of them after each of the calls above.
+    pub fn poll_announce(&mut self) -> Option<Due> {
+        self.due.pop_front()
+    }
+
+    /// The next scrape that is due: of a tracker whose last answer did not say how large the swarm is. At most one follows an
+    /// answer.
     pub fn poll_scrape(&mut self) -> Option<(Ticket, TrackerUrl)> {
         if self.phase != Phase::Running {
             return None;
@@ -344,11 +394,10 @@ impl Tiers {
         Some((ticket, asked.url.clone()))
     }
 
-    /// What came of a scrape. A tracker that refuses them is not asked again.
-    pub fn handle_scrape(&mut self, ticket: Ticket, outcome: Result<Option<ScrapeEntry>, &Error>) {
-        if let Some(tracker) = self.trackers.get_mut(ticket.tracker) {
-            tracker.scraped(ticket.serial, outcome);
-        }
+    /// When [`handle_timeout`](Self::handle_timeout) is due; `None` if nothing is planned. Costs nothing.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        self.wake
     }
 
     /// How large the swarm is: the largest numbers that any tracker has said.
@@ -357,27 +406,61 @@ impl Tiers {
         self.trackers.iter().map(Tracker::size).fold(SwarmSize::default(), SwarmSize::max)
     }
 
-    fn serial(&mut self) -> u64 {
-        let serial = self.next_serial;
-        self.next_serial = serial.wrapping_add(1);
-        serial
-    }
-
-    /// When [`poll_announce`](Self::poll_announce) will have something.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Running => self.groups.iter().filter_map(Group::wake).min(),
-            Phase::Leaving | Phase::Stopped => None,
-        }
-    }
-
-    /// Every tracker, in the order in which they would be tried, with the number of its tier.
+    /// Every tracker, in the order in which they would be tried, with what it said last.
     pub fn trackers(&self) -> impl Iterator<Item = TrackerStatus<'_>> {
         let tiers = self.groups.iter().flat_map(Group::tiers).enumerate();
         tiers.flat_map(move |(tier, members)| {
             members.iter().filter_map(move |&index| Some(self.trackers.get(index)?.status(tier)))
         })
+    }
+
+    /// Makes due what is due at `now`.
+    fn advance(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Stopped => self.wake = None,
+            Phase::Running => {
+                for at in 0..self.groups.len() {
+                    while let Some((index, event)) = self.next_of_group(now, at) {
+                        self.ask(index, event);
+                    }
+                }
+                self.wake = self.groups.iter().filter_map(Group::wake).min();
+            }
+            Phase::Leaving(leaving) => self.advance_leaving(now, leaving),
+        }
+    }
+
+    fn next_of_group(&mut self, now: Instant, at: usize) -> Option<(usize, Option<Event>)> {
+        let group = self.groups.get_mut(at)?;
+        let index = group.poll(now, &self.trackers, &self.schedule)?;
+        let event = if group.owes_completed() {
+            Some(Event::Completed)
+        } else if !self.trackers.get(index)?.knows_us() {
+            Some(Event::Started)
+        } else {
+            (self.is_paused && self.content == Content::Missing).then_some(Event::Paused)
+        };
+        Some((index, event))
+    }
+
+    fn ask(&mut self, index: usize, event: Option<Event>) {
+        let serial = self.serial();
+        let Some(tracker) = self.trackers.get_mut(index) else { return };
+        tracker.ask(serial, event);
+        let num_want = if event == Some(Event::Stopped) { Some(0) } else { self.schedule.num_want };
+        self.due.push_back(Due {
+            ticket: Ticket { tracker: index, serial },
+            url: tracker.url.clone(),
+            event,
+            tracker_id: tracker.id.clone(),
+            num_want,
+        });
+    }
+
+    const fn serial(&mut self) -> u64 {
+        let serial = self.next_serial;
+        self.next_serial = serial.wrapping_add(1);
+        serial
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use rand::{RngExt as _, rngs::StdRng};
+use rand::{RngExt as _, rngs::SmallRng};
 use torrent_types::time::after;
 
-use super::group::Schedule;
+use super::{Schedule, TrackerState, TrackerStatus};
 use crate::{
     error::{Error, Retry},
     message::{AnnounceResponse, Event, ScrapeEntry, SwarmSize},
@@ -24,8 +24,9 @@ pub(super) struct Tracker {
     min_at: Option<Instant>,
     next_at: Option<Instant>,
     last: Option<Result<AnnounceResponse, String>>,
-    /// What trackers counted last, if any did.
+    /// What it counted last, and when.
     size: SwarmSize,
+    counted_at: Option<Instant>,
     scrape: Scrape,
 }
 
@@ -61,44 +62,6 @@ enum When {
     Never,
 }
 
-/// What is known of one tracker, for people to look at.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct TrackerStatus<'a> {
-    /// Which.
-    pub url: &'a TrackerUrl,
-    /// Counted from 0.
-    pub tier: usize,
-    /// What it is doing.
-    pub state: TrackerState,
-    /// Failures in a row.
-    pub failures: u32,
-    /// The next regular announce, if one is planned.
-    pub next_announce: Option<Instant>,
-    /// How large the swarm is by its last count, in an announce or a scrape.
-    pub size: SwarmSize,
-    /// Its last answer.
-    pub last_response: Option<&'a AnnounceResponse>,
-    /// Why there was none, if the last announce failed.
-    pub last_error: Option<&'a str>,
-}
-
-/// What a tracker is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TrackerState {
-    /// It will not be asked any more: BEP 31 says `never`.
-    Disabled,
-    /// Not asked yet, or only a backup.
-    Idle,
-    /// It answered last time.
-    Working,
-    /// It failed last time.
-    Failing,
-    /// An announce is under way.
-    Announcing,
-}
-
 impl Tracker {
     pub(super) fn new(url: TrackerUrl) -> Self {
         Self {
@@ -112,6 +75,7 @@ impl Tracker {
             next_at: None,
             last: None,
             size: SwarmSize::default(),
+            counted_at: None,
             scrape: Scrape::Idle,
         }
     }
@@ -126,8 +90,18 @@ impl Tracker {
     }
 
     /// An answer is awaited.
-    pub(super) fn is_asked(&self) -> bool {
+    pub(super) const fn is_asked(&self) -> bool {
         self.asked.is_some()
+    }
+
+    /// An answer to `completed` is awaited.
+    pub(super) fn is_told_completed(&self) -> bool {
+        self.asked.is_some_and(|asked| asked.event == Some(Event::Completed))
+    }
+
+    /// An announce that was due is not made.
+    pub(super) fn withdraw(&mut self, serial: u64) {
+        self.asked.take_if(|asked| asked.serial == serial);
     }
 
     /// It knows us, and answered last time.
@@ -143,7 +117,7 @@ impl Tracker {
         self.standing == Standing::Known
     }
 
-    /// From when on it may be asked at all; `None` is never.
+    /// The first moment at which it may be asked at all; `None` is never.
     pub(super) fn usable_from(&self, now: Instant) -> Option<Instant> {
         match self.retry {
             None => Some(now),
@@ -156,7 +130,7 @@ impl Tracker {
         self.usable_from(now).is_some_and(|at| at <= now)
     }
 
-    /// From when on it may be asked out of turn.
+    /// The first moment at which it may be asked out of turn.
     pub(super) fn min_at(&self) -> Option<Instant> {
         self.min_at
     }
@@ -196,7 +170,7 @@ impl Tracker {
         self.min_at = Some(after(now, min_interval));
         self.last = Some(Ok(without_peers(response)));
         let size = SwarmSize::from(response);
-        self.size = size.or(self.size);
+        self.count(now, size);
         if self.scrape != Scrape::Refused && event != Some(Event::Stopped) {
             let is_told = size.seeders.is_some() && size.leechers.is_some();
             self.scrape = if is_told { Scrape::Idle } else { Scrape::Due };
@@ -212,7 +186,7 @@ impl Tracker {
         self.scrape = Scrape::Asked(serial);
     }
 
-    pub(super) fn scraped(&mut self, serial: u64, outcome: Result<Option<ScrapeEntry>, &Error>) {
+    pub(super) fn scraped(&mut self, now: Instant, serial: u64, outcome: Result<Option<ScrapeEntry>, &Error>) {
         if self.scrape != Scrape::Asked(serial) {
             return;
         }
@@ -221,8 +195,15 @@ impl Tracker {
             Err(_) => Scrape::Refused,
         };
         if let Ok(Some(entry)) = outcome {
-            self.size = SwarmSize::from(&entry).or(self.size);
+            self.count(now, SwarmSize::from(&entry));
         }
+    }
+
+    fn count(&mut self, now: Instant, size: SwarmSize) {
+        if size != SwarmSize::default() {
+            self.counted_at = Some(now);
+        }
+        self.size = size.or(self.size);
     }
 
     /// Later by up to a twentieth, so that 10,000 torrents that were added together drift apart.
@@ -231,7 +212,7 @@ impl Tracker {
         now: Instant,
         response: &AnnounceResponse,
         schedule: &Schedule,
-        rng: &mut StdRng,
+        rng: &mut SmallRng,
     ) -> Instant {
         let floor = schedule.min_interval.max(response.min_interval.unwrap_or_default()).min(MAX_INTERVAL);
         let interval = response.interval.clamp(floor, MAX_INTERVAL);
@@ -241,8 +222,14 @@ impl Tracker {
         next
     }
 
-    pub(super) fn failed(&mut self, now: Instant, serial: u64, error: &Error) -> Option<()> {
-        self.settle(serial)?;
+    /// The event that failed, if the ticket is current.
+    #[expect(clippy::option_option, reason = "see settle")]
+    pub(super) fn failed(&mut self, now: Instant, serial: u64, error: &Error) -> Option<Option<Event>> {
+        let event = self.settle(serial)?;
+        // It has not heard of us, unless only the answer was lost.
+        if self.standing == Standing::Farewell && event == Some(Event::Started) && !matches!(error, Error::TimedOut) {
+            self.standing = Standing::Unknown;
+        }
         self.failures = self.failures.saturating_add(1);
         self.next_at = None;
         self.retry = error.retry().map(|retry| match retry {
@@ -250,15 +237,14 @@ impl Tracker {
             Retry::Never => When::Never,
         });
         self.last = Some(Err(error.to_string()));
-        Some(())
+        Some(event)
     }
 
-    /// Who knows us, or may have heard of us just now, is told.
+    /// If it knows us, or may hear of us just now, it has to be told that we leave.
     pub(super) fn leave(&mut self) {
         if self.standing == Standing::Known || self.asked.is_some() {
             self.standing = Standing::Farewell;
         }
-        self.asked = None;
         self.next_at = None;
     }
 
@@ -284,13 +270,15 @@ impl Tracker {
             failures: self.failures,
             next_announce: self.next_at,
             size: self.size,
+            counted_at: self.counted_at,
             last_response: self.last.as_ref().and_then(|last| last.as_ref().ok()),
             last_error: self.last.as_ref().and_then(|last| last.as_ref().err()).map(String::as_str),
+            last_warning: self.last.as_ref().and_then(|last| last.as_ref().ok()?.warning.as_deref()),
         }
     }
 }
 
-/// The peers are the caller's; a copy of them here would be one too many.
+/// The caller keeps the peers.
 fn without_peers(response: &AnnounceResponse) -> AnnounceResponse {
     AnnounceResponse {
         peers: Vec::new(),

@@ -238,7 +238,7 @@ pub(crate) fn encode_announce(connection: u64, transaction: u32, request: &Annou
     let mut out = request_head(connection, ANNOUNCE, transaction);
     out.extend_from_slice(request.info_hash.as_bytes());
     out.extend_from_slice(request.peer_id.as_bytes());
-    for amount in [request.downloaded, request.left, request.uploaded] {
+    for amount in [request.downloaded, request.told_left(), request.uploaded] {
         out.extend_from_slice(&amount.to_be_bytes());
     }
     out.extend_from_slice(&event_number(request.event).to_be_bytes());
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn bep15_announce_has_its_fields_at_the_offsets_of_the_table() {
         let mut request = AnnounceRequest::new([0xaa; 20].into(), [0xbb; 20].into(), 0x1234);
-        (request.downloaded, request.left, request.uploaded) = (1, 2, 3);
+        (request.downloaded, request.left, request.uploaded) = (1, Some(2), 3);
         (request.event, request.key, request.num_want) = (Some(Event::Completed), 0xdead_beef, Some(9));
         let packet = encode_announce(7, 8, &request, "");
         assert_eq!(packet.len(), 98);
@@ -390,7 +390,7 @@ mod tests {
             let packet = encode_announce(connection, transaction, &request, "/x");
             let Ok((t, Request::Announce { connection: c, announce, .. })) = decode_request(&packet) else { panic!() };
             prop_assert_eq!((t, c, announce.info_hash, announce.port), (transaction, connection, request.info_hash, port));
-            prop_assert_eq!((announce.event, announce.num_want, announce.left), (request.event, want, request.left));
+            prop_assert_eq!((announce.event, announce.num_want, announce.left), (request.event, want, request.told_left()));
             let packet = encode_scrape(connection, transaction, &[hash.into()]);
             prop_assert_eq!(
                 decode_request(&packet),

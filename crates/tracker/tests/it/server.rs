@@ -16,7 +16,7 @@ const HASH: [u8; 20] = *b"\x00\xff%&=+ ?#/aZ09-._~\n\r";
 
 fn request(port: u16, left: u64) -> AnnounceRequest {
     let mut request = AnnounceRequest::new(HASH.into(), [b'p'; 20].into(), port);
-    request.left = left;
+    request.left = Some(left);
     request
 }
 
@@ -53,7 +53,7 @@ async fn stopped_peers_are_gone_and_completed_is_counted() {
         let mut peer = request(7, 9);
         peer.event = Some(Event::Started);
         client.announce(url, &peer).await.unwrap();
-        (peer.left, peer.event) = (0, Some(Event::Completed));
+        (peer.left, peer.event) = (Some(0), Some(Event::Completed));
         client.announce(url, &peer).await.unwrap();
         let entry = client.scrape(url, &[HASH.into()]).await.unwrap()[0].unwrap();
         assert_eq!((entry.seeders, entry.leechers, entry.downloaded), (1, 0, before + 1));

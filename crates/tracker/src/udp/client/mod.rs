@@ -18,7 +18,7 @@ use std::{
 };
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
-use torrent_types::{Datagram, InfoHash, compact, time::after};
+use torrent_types::{Datagram, InfoHash, Scope, compact, time::after};
 
 use self::connection::Tracker;
 use super::{
@@ -226,6 +226,7 @@ impl UdpClient {
                     peers: decode_peers(question.to, peers),
                     seeders: Some(seeders),
                     leechers: Some(leechers),
+                    scope: Scope::of(question.to.ip()),
                     ..AnnounceResponse::default()
                 }))
             }
