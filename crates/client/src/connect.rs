@@ -8,7 +8,7 @@ use tokio::{
 };
 use torrent_swarm::Direction;
 use torrent_types::InfoHash;
-use torrent_wire::mse::{Opening, SkeyHash};
+use torrent_wire::mse::{Obfuscation, SkeyHash};
 
 use crate::{
     Event,
@@ -40,7 +40,11 @@ pub(crate) async fn dial(torrent: Arc<Shared>, address: SocketAddr) {
     torrent.brain.with(|swarm| swarm.dial_failed(clock::now(), address));
 }
 
-async fn open(torrent: &Shared, address: SocketAddr, attempt: Opening) -> Result<Opened<TcpStream>, HandshakeError> {
+async fn open(
+    torrent: &Shared,
+    address: SocketAddr,
+    attempt: Obfuscation,
+) -> Result<Opened<TcpStream>, HandshakeError> {
     let dialled = tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await;
     let stream = dialled.map_err(|_| HandshakeError::Deadline)??;
     stream.set_nodelay(true)?;

@@ -11,10 +11,8 @@ use tokio::{
 use torrent_types::InfoHash;
 use torrent_wire::{
     Connection, Handshake, HandshakeEvent, Handshaking, PeerFault,
-    mse::{
-        self, Initiator, Methods, Opening, Policy, Responder, SkeyHash,
-        tokio::{HandshakeError as MseError, MseStream, PATIENCE},
-    },
+    driver::mse::{self, HandshakeError as MseError, MseStream},
+    mse::{Initiator, Methods, Obfuscation, Policy, Responder, SkeyHash},
 };
 
 use crate::{
@@ -46,7 +44,7 @@ pub(crate) enum HandshakeError {
     #[error(transparent)]
     Mse(#[from] MseError),
     #[error("our policy does not allow {0:?} connections")]
-    Refused(Opening),
+    Refused(Obfuscation),
     #[error("no such torrent here")]
     UnknownTorrent,
 }
@@ -69,16 +67,18 @@ pub(crate) trait Torrents {
 pub(crate) async fn initiate<S: Stream>(
     stream: S,
     ours: Answer,
-    attempt: Opening,
+    attempt: Obfuscation,
     methods: Option<Methods>,
 ) -> Result<Opened<S>, HandshakeError> {
     let opening = async {
         let mut hello = Vec::new();
-        let machine = Handshaking::initiator(clock::now(), ours.handshake, &mut hello);
+        let mut machine = Handshaking::initiator(clock::now(), ours.handshake);
+        machine.poll_transmit(&mut hello);
         let stream = match (attempt, methods) {
-            (Opening::Obfuscated, Some(methods)) => {
-                let initiator = Initiator::new(ours.handshake.info_hash, methods, &seed()?, &hello);
-                mse::tokio::connect(stream, initiator.map_err(MseError::from)?, within(PATIENCE)).await?
+            (Obfuscation::Mse, Some(methods)) => {
+                let now = Instant::now().into_std();
+                let initiator = Initiator::new(now, ours.handshake.info_hash, methods, &seed()?, &hello);
+                mse::connect(stream, initiator.map_err(MseError::from)?).await?
             }
             _ => {
                 let mut stream = MseStream::plain(stream, Vec::new());
@@ -98,14 +98,14 @@ pub(crate) async fn accept<S: Stream>(
     torrents: &impl Torrents,
 ) -> Result<Opened<S>, HandshakeError> {
     let opening = async {
-        let (kind, received) = mse::tokio::detect(&mut stream, within(DEADLINE)).await?;
+        let (kind, received) = mse::detect(&mut stream, within(DEADLINE)).await?;
         if !policy.accepts(kind) {
             return Err(HandshakeError::Refused(kind));
         }
         let stream = match (kind, policy.methods()) {
-            (Opening::Obfuscated, Some(methods)) => {
-                let (responder, lookup) = (Responder::new(methods, &seed()?), |skey: &_| torrents.lookup(skey));
-                mse::tokio::accept(stream, received, responder, lookup, within(DEADLINE)).await?.1
+            (Obfuscation::Mse, Some(methods)) => {
+                let responder = Responder::new(Instant::now().into_std(), methods, &seed()?);
+                mse::accept(stream, received, responder, |skey| torrents.lookup(skey)).await?.1
             }
             _ => MseStream::plain(stream, received),
         };
@@ -124,13 +124,14 @@ async fn shake_hands<S: Stream>(
 ) -> Result<Opened<S>, HandshakeError> {
     let mut received = Vec::with_capacity(CHUNK);
     loop {
-        let (used, event) = machine.handle_bytes(&received)?;
+        let used = machine.handle_bytes(clock::now(), &received)?;
         received.drain(..used);
-        match event {
+        match machine.poll_event() {
             Some(HandshakeEvent::Asked { info_hash, .. }) => {
                 let answer = ours.insert(answer(info_hash).ok_or(HandshakeError::UnknownTorrent)?);
                 let mut out = Vec::new();
-                machine.answer(answer.handshake, &mut out);
+                machine.answer(answer.handshake);
+                machine.poll_transmit(&mut out);
                 stream.write_all(&out).await?;
                 stream.flush().await?;
             }
@@ -164,7 +165,7 @@ fn seed() -> io::Result<[u8; 32]> {
 mod tests {
     use tokio::io::duplex;
     use torrent_types::PeerId;
-    use torrent_wire::{Config, Reserved};
+    use torrent_wire::{Config, Reserved, mse::Error};
 
     use super::*;
 
@@ -210,10 +211,10 @@ mod tests {
     async fn what_the_policy_does_not_allow_is_refused() {
         let (here, there) = duplex(2048);
         let torrents = One(PeerId::new([2; 20]));
-        let (dialled, accepted) = tokio::join!(initiate(here, answer(1), Opening::Plain, None), async {
+        let (dialled, accepted) = tokio::join!(initiate(here, answer(1), Obfuscation::Plain, None), async {
             accept(there, Policy::Required, &torrents).await
         },);
-        assert!(matches!(accepted, Err(HandshakeError::Refused(Opening::Plain))));
+        assert!(matches!(accepted, Err(HandshakeError::Refused(Obfuscation::Plain))));
         assert!(dialled.is_err());
     }
 
@@ -221,17 +222,17 @@ mod tests {
     async fn a_peer_that_does_not_answer_encryption_is_left_in_time_for_another_kind() {
         let (here, _there) = duplex(2048);
         let start = Instant::now();
-        let dialled = initiate(here, answer(1), Opening::Obfuscated, Some(Methods::PreferRc4)).await;
-        assert!(matches!(dialled, Err(HandshakeError::Mse(MseError::TimedOut))));
-        assert_eq!(start.elapsed(), PATIENCE);
-        const { assert!(PATIENCE.as_secs() <= 5) };
+        let dialled = initiate(here, answer(1), Obfuscation::Mse, Some(Methods::PreferRc4)).await;
+        assert!(matches!(dialled, Err(HandshakeError::Mse(MseError::Handshake(Error::TimedOut)))));
+        assert_eq!(start.elapsed(), Initiator::TIMEOUT);
+        const { assert!(Initiator::TIMEOUT.as_secs() <= 5) };
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_peer_is_left_at_the_deadline() {
         let start = Instant::now();
         let (here, _there) = duplex(2048);
-        assert!(matches!(initiate(here, answer(1), Opening::Plain, None).await, Err(HandshakeError::Deadline)));
+        assert!(matches!(initiate(here, answer(1), Obfuscation::Plain, None).await, Err(HandshakeError::Deadline)));
         assert_eq!(start.elapsed(), DEADLINE);
         let (_here, there) = duplex(2048);
         assert!(accept(there, Policy::Preferred, &One(PeerId::new([2; 20]))).await.is_err());

@@ -6,7 +6,7 @@ use crypto_bigint::{U192, U768, const_monty_params, modular::ConstMontyForm};
 use divan::{Bencher, counter::BytesCount};
 use rc4::{KeyInit, StreamCipher};
 use torrent_types::InfoHash;
-use torrent_wire::mse::{Ciphers, Initiator, Methods, Progress, Responder, SkeyHash, SkeyIndex};
+use torrent_wire::mse::{Ciphers, Initiator, Methods, Responder, SkeyHash, SkeyIndex};
 
 const BLOCK: usize = 16 * 1024;
 const TORRENT: InfoHash = InfoHash::new([7; 20]);
@@ -16,18 +16,18 @@ fn main() {
 }
 
 fn handshake(methods: Methods, skeys: &SkeyIndex) -> [Ciphers; 2] {
-    let mut a = Initiator::new(TORRENT, methods, &[1; 32], &[0; 68]).expect("a short payload");
-    let mut b = Responder::new(methods, &[2; 32]);
+    #[expect(clippy::disallowed_methods, reason = "a measurement has to begin somewhen")]
+    let now = std::time::Instant::now();
+    let mut a = Initiator::new(now, TORRENT, methods, &[1; 32], &[0; 68]).expect("a short payload");
+    let mut b = Responder::new(now, methods, &[2; 32]);
     let mut ends = [None, None];
     let (mut to_a, mut to_b) = (Vec::new(), Vec::new());
     while a.poll_transmit(&mut to_b) || b.poll_transmit(&mut to_a) {
-        if let Progress::Done(end) = b.handle_bytes(&to_b, |skey| skeys.lookup(skey)).expect("a good peer") {
-            ends[1] = Some(end.ciphers);
-        }
+        b.handle_bytes(now, &to_b, |skey| skeys.lookup(skey)).expect("a good peer");
+        ends[1] = b.poll_event().map(|end| end.ciphers);
         b.poll_transmit(&mut to_a);
-        if let Progress::Done(end) = a.handle_bytes(&to_a).expect("a good peer") {
-            ends[0] = Some(end.ciphers);
-        }
+        a.handle_bytes(now, &to_a).expect("a good peer");
+        ends[0] = a.poll_event().map(|end| end.ciphers);
         (to_a, to_b) = (Vec::new(), Vec::new());
     }
     ends.map(|end| end.expect("an end"))

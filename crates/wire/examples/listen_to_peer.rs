@@ -17,16 +17,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let ours = Handshake {
         reserved: Reserved::FAST | Reserved::EXTENSION_PROTOCOL,
         info_hash: info_hash.parse()?,
-        peer_id: PeerId::new(*b"-TR0001-example00000"),
+        peer_id: PeerId::new(*b"-to0100-example00000"),
     };
     let mut peer = PeerStream::initiate(TcpStream::connect(peer).await?, ours, Config::default()).await?;
-    peer.with_connection(|connection, now, out| {
+    peer.with_connection(|connection, now| {
         connection.set_geometry(geometry)?;
-        connection.send_pieces(now, &Bitfield::new(geometry.piece_count()), out)?;
+        connection.send_pieces(now, &Bitfield::new(geometry.piece_count()))?;
         if connection.extended() {
-            connection.send_extended_handshake(now, &ExtendedHandshake::default(), out)?;
+            connection.send_extended_handshake(now, &ExtendedHandshake::default())?;
         }
-        connection.set_interested(now, true, out);
+        connection.send(now, &Message::Interested)?;
         Ok::<_, Box<dyn Error>>(())
     })?;
 

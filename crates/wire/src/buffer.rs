@@ -26,7 +26,7 @@ const SHRINK_AFTER: u8 = 32;
 ///
 /// let mut messages = Messages::new(buffer.filled(), MAX_FRAME);
 /// for message in &mut messages {
-///     assert_eq!(message?, Message::Unchoke);
+///     assert_eq!(message?.1, Message::Unchoke);
 /// }
 /// let consumed = messages.consumed();
 /// buffer.consume(consumed);

@@ -1,11 +1,11 @@
-//! What a peer did wrong, and how much that matters. Spec: each variant names its own.
-//! Never: what to do about it; scores and bans belong to the swarm.
+//! What a peer did wrong, and what to do about it. Spec: each variant names its own.
+//! Never: doing it; connections, addresses and bans belong to the swarm.
 
 use std::{error, fmt};
 
 use crate::{DecodeError, RawBlock};
 
-/// A peer broke the protocol. [`severity`](Self::severity) says whether the connection can go on.
+/// A peer broke the protocol. [`severity`](Self::severity) says what to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PeerFault {
@@ -59,34 +59,40 @@ pub enum PeerFault {
     OutsidePiece(RawBlock),
     /// The peer is this side itself.
     SelfConnection,
-    /// Nothing has arrived for longer than allowed, not even a keep-alive.
+    /// No message has arrived for longer than allowed, not even a keep-alive.
     Silent,
+    /// More messages that tell nothing, and more requests that had to be refused, than any client has reason for.
+    UselessMessages,
     /// The handshake answers for another torrent.
     WrongInfoHash,
 }
 
-/// How much a [`PeerFault`] matters.
+/// What to do about a [`PeerFault`]. Later ones include the earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "a driver has to obey each of them")]
 pub enum Severity {
-    /// The message had no effect. Clients that are not hostile do this.
-    Minor,
-    /// The message had no effect. The connection can go on; a peer that does it often is broken or hostile.
-    Serious,
-    /// The connection is of no more use.
-    Fatal,
+    /// Go on. The message had no effect but on the budget of useless messages, which ends the connection when a peer
+    /// does it too often. Clients that are not hostile do this.
+    Ignore,
+    /// Close the connection. It cannot be understood any further, or the peer is gone; it may be dialled again later.
+    Disconnect,
+    /// Close the connection and do not dial the address again: there is no peer of this torrent.
+    Forget,
+    /// Close the connection and accept no other from this address: the peer floods us.
+    Ban,
 }
 
 impl PeerFault {
-    /// How much it matters.
+    /// What to do about it.
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::BeforeMetadata(_) | Self::HaveAfterHaveAll { .. } => Severity::Minor,
-            Self::BitfieldTakesBack { .. }
+            Self::BeforeMetadata(_)
+            | Self::BitfieldTakesBack { .. }
             | Self::ExtensionPayload { .. }
+            | Self::HaveAfterHaveAll { .. }
             | Self::ImpossibleHashes
-            | Self::OutsidePiece(_) => Severity::Serious,
+            | Self::OutsidePiece(_) => Severity::Ignore,
             Self::BitfieldLate
             | Self::BitfieldRepeated
             | Self::BitfieldWrongLength { .. }
@@ -96,9 +102,9 @@ impl PeerFault {
             | Self::HandshakeTimeout
             | Self::NoSuchPiece { .. }
             | Self::NotBitTorrent
-            | Self::SelfConnection
-            | Self::Silent
-            | Self::WrongInfoHash => Severity::Fatal,
+            | Self::Silent => Severity::Disconnect,
+            Self::SelfConnection | Self::WrongInfoHash => Severity::Forget,
+            Self::UselessMessages => Severity::Ban,
         }
     }
 }
@@ -133,6 +139,7 @@ impl fmt::Display for PeerFault {
             }
             Self::SelfConnection => f.write_str("connected to itself"),
             Self::Silent => f.write_str("silent for too long"),
+            Self::UselessMessages => f.write_str("too many messages that tell nothing"),
             Self::WrongInfoHash => f.write_str("the handshake names another torrent"),
         }
     }

@@ -10,7 +10,7 @@ use torrent_types::{Bitfield, Geometry, InfoHash, MAX_PIECES, PeerId};
 
 use crate::{
     Config, Connection, Event, ExtendedHandshake, ExtensionId, Handshake, Holepunch, MAX_FRAME, Message, Messages,
-    MetadataFetch, MetadataMessage, Pex, RawBlock, Reserved, Session, SessionEvent, Severity,
+    MetadataEvent, MetadataFetch, MetadataMessage, PeerSession, Pex, RawBlock, Reserved, SessionEvent, Severity,
 };
 
 /// What is decoded, encodes to the very bytes it was decoded from.
@@ -18,10 +18,10 @@ pub fn message(data: &[u8]) {
     let mut messages = Messages::new(data, MAX_FRAME);
     let mut again = Vec::new();
     for message in messages.by_ref() {
-        let Ok(message) = message else { break };
-        let before = again.len();
+        let Ok((range, message)) = message else { break };
+        assert_eq!(range.start, again.len());
         message.encode(&mut again);
-        assert_eq!(again.len() - before, message.encoded_len());
+        assert_eq!((range.end, range.len()), (again.len(), message.encoded_len()));
     }
     assert_eq!(again, &data[..messages.consumed()]);
 }
@@ -33,7 +33,7 @@ pub fn connection(data: &[u8]) {
 }
 
 struct Run {
-    session: Session,
+    session: PeerSession,
     now: Instant,
     /// The most bytes that are handed over at once.
     portion: usize,
@@ -45,13 +45,13 @@ impl Run {
     #[expect(clippy::disallowed_methods, reason = "a run has to begin somewhen")]
     fn new(portion: usize) -> Self {
         let now = Instant::now();
-        let session = Session::responder(now, Config::default());
+        let session = PeerSession::responder(now, Config::default());
         Self { session, now, portion, said: Vec::new(), over: false }
     }
 
     fn story(mut self, data: &[u8]) -> Vec<String> {
         let mut ops = Ops(data);
-        // Most inputs shall come past the handshake.
+        // Most inputs come past the handshake.
         if ops.byte() % 4 != 0 {
             self.feed(&handshake(2, ops.byte()).encode());
         }
@@ -88,17 +88,17 @@ impl Run {
         while !self.over {
             let mut asked = false;
             let waiting = self.session.has_message();
-            match self.session.poll_event(self.now) {
-                Ok(None) => return assert!(!waiting),
-                Ok(Some(event)) => {
+            match self.session.poll_event() {
+                None => return assert!(!waiting),
+                Some(SessionEvent::Fault(fault)) => {
+                    self.over = fault.severity() > Severity::Ignore;
+                    self.said.push(format!("{fault:?}"));
+                }
+                Some(event) => {
                     asked = matches!(event, SessionEvent::Asked { .. });
                     let data =
                         if let SessionEvent::Message(Event::Piece { data, .. }) = &event { data } else { &[][..] };
                     self.said.push(format!("{event:?} {data:?}"));
-                }
-                Err(fault) => {
-                    self.over = fault.severity() == Severity::Fatal;
-                    self.said.push(format!("{fault:?}"));
                 }
             }
             if asked {
@@ -109,17 +109,16 @@ impl Run {
 
     fn wait(&mut self, time: Duration) {
         self.now += time;
-        if let Err(fault) = self.session.handle_timeout(self.now) {
-            self.over = true;
-            self.said.push(format!("{fault:?}"));
-        } else if let Some(next) = self.session.poll_timeout() {
+        self.session.handle_timeout(self.now);
+        self.poll();
+        if let Some(next) = self.session.poll_timeout() {
             assert!(next > self.now, "a timeout that has been handled is over");
         }
     }
 
     fn learn_geometry(&mut self, pieces: u64) {
         let geometry = Geometry::new(pieces * 32768, 32768).expect("a small torrent");
-        if let Some((connection, _)) = self.session.open()
+        if let Some(connection) = self.session.connection_mut()
             && let Err(fault) = connection.set_geometry(geometry)
         {
             self.over = true;
@@ -129,19 +128,18 @@ impl Run {
 
     /// What we say ourselves is always understood, or refused.
     fn speak(&mut self, ops: &mut Ops<'_>) {
-        let (now, waiting) = (self.now, self.session.poll_transmit().len());
-        let Some((connection, out)) = self.session.open() else { return };
+        let now = self.now;
+        self.session.poll_transmit(&mut Vec::new());
+        let Some(connection) = self.session.connection_mut() else { return };
         let sent = match ops.byte() % 4 {
-            0 => connection.send_pieces(now, &Bitfield::full(ops.byte().into()), out).is_ok(),
-            1 => connection.send_extended_handshake(now, &ExtendedHandshake::default(), out).is_ok(),
-            2 => connection.send_extension(now, ExtensionId::PEX, b"de", out).is_ok(),
-            _ => connection.send(now, &ops.message(), out).is_ok(),
+            0 => connection.send_pieces(now, &Bitfield::full(ops.byte().into())).is_ok(),
+            1 => connection.send_extended_handshake(now, &ExtendedHandshake::default()).is_ok(),
+            2 => connection.send_extension(now, ExtensionId::PEX, b"de").is_ok(),
+            _ => connection.send(now, &ops.message()).is_ok(),
         };
-        let grown = self.session.poll_transmit().len() > waiting;
+        let grown = self.session.poll_transmit(&mut Vec::new());
         assert!(sent || !grown, "a refusal says nothing");
         self.said.push(format!("sent {sent}"));
-        let all = self.session.poll_transmit().len();
-        self.session.transmitted(all);
     }
 }
 
@@ -202,7 +200,7 @@ impl<'a> Ops<'a> {
 pub fn extended_handshake(data: &[u8]) {
     let (ours, now) = (handshake(1, 0xff), Run::new(1).now);
     let mut connection = Connection::new(now, &ours, &handshake(2, 0xff), &Config::default());
-    let _: Result<_, _> = connection.handle(now, &Message::Extended { id: 0, payload: data });
+    let _: Result<_, _> = connection.handle_message(now, &Message::Extended { id: 0, payload: data });
 
     let Ok(read) = ExtendedHandshake::decode(data) else { return };
     let mut extensions = BTreeMap::new();
@@ -258,18 +256,20 @@ pub fn metadata(data: &[u8]) {
             0 => {
                 let size = u32::from(ops.byte()) * 500;
                 sizes.insert(peer, size);
-                let _: Result<_, _> = fetch.offer(peer, size);
+                let _: Result<_, _> = fetch.handle_offer(now, peer, size);
             }
-            1 => fetch.remove(peer),
+            1 => fetch.handle_removed(now, peer),
             2 | 3 if !asked.is_empty() => {
                 let (peer, piece): (u8, u32) = asked.remove(usize::from(ops.byte()) % asked.len());
                 let size = sizes[&peer];
                 let whole = vec![peer; size as usize];
                 match MetadataMessage::answer(Some(&whole), piece) {
                     MetadataMessage::Data { data, .. } if op % 6 == 2 => {
-                        if let Ok(Some(assembled)) = fetch.handle_data(now, peer, piece, size, data) {
-                            assert_eq!(assembled.bytes().len(), size as usize);
-                            fetch.refute(now, assembled);
+                        let _: Result<_, _> = fetch.handle_data(now, peer, piece, size, data);
+                        while let Some(event) = fetch.poll_event() {
+                            if let MetadataEvent::Assembled(assembled) = event {
+                                fetch.handle_refuted(now, assembled);
+                            }
                         }
                     }
                     _ => fetch.handle_reject(now, peer, piece),
@@ -285,11 +285,11 @@ pub fn metadata(data: &[u8]) {
         }
         // Four peers with four requests each.
         for _ in 0..=16 {
-            let Some(request) = fetch.poll_request(now) else { break };
+            let Some(request) = fetch.poll_request() else { break };
             asked.push(request);
             assert!(asked.len() < 10_000);
         }
-        assert_eq!(fetch.poll_request(now), None, "requests come to an end");
+        assert_eq!(fetch.poll_request(), None, "requests come to an end");
         assert!(fetch.memory() <= 2 * u64::from(MAX_SIZE));
     }
 }
@@ -324,7 +324,7 @@ mod tests {
     fn a_connection_is_small_and_a_buffer_bounded() {
         assert!(size_of::<Message<'_>>() <= 80 && size_of::<Event<'_>>() <= 80);
         assert!(size_of::<Connection>() < 512, "{}", size_of::<Connection>());
-        assert!(size_of::<Session>() < 768, "{}", size_of::<Session>());
+        assert!(size_of::<PeerSession>() < 768, "{}", size_of::<PeerSession>());
         const { assert!(crate::ReceiveBuffer::DEFAULT_MAX_CAPACITY >= MAX_FRAME as usize + 4) };
     }
 }

@@ -1,5 +1,5 @@
 //! The exchange of handshakes, as a machine. Spec: BEP 3 § "peer protocol".
-//! In: bytes and time. Out: which torrent the peer means, then who it is. Never: messages (see `connection`).
+//! In: bytes and time. Out: which torrent the peer means, then its handshake; our bytes. Never: messages (see `connection`).
 //!
 //! ```text
 //! initiator:  writes 68 bytes ─────────────────────────────▶ Head ──48 bytes──▶ PeerId ──20 bytes──▶ Done
@@ -31,15 +31,20 @@ const HEAD_LENGTH: usize = Handshake::LENGTH - PeerId::LENGTH;
 /// let alice = Handshake { reserved: Reserved::FAST, info_hash, peer_id: PeerId::new(*b"-XX0001-alicealiceal") };
 /// let bob = Handshake { peer_id: PeerId::new(*b"-XX0001-bobbobbobbob"), ..alice };
 ///
-/// let (mut to_bob, mut to_alice) = (Vec::new(), Vec::new());
-/// let mut initiator = Handshaking::initiator(now, alice, &mut to_bob);
+/// let mut initiator = Handshaking::initiator(now, alice);
 /// let mut responder = Handshaking::responder(now);
+/// let (mut to_bob, mut to_alice) = (Vec::new(), Vec::new());
+/// initiator.poll_transmit(&mut to_bob);
 ///
-/// let (taken, event) = responder.handle_bytes(&to_bob)?;
-/// assert_eq!(event, Some(HandshakeEvent::Asked { info_hash, reserved: Reserved::FAST }));
-/// responder.answer(bob, &mut to_alice);
-/// assert_eq!(responder.handle_bytes(&to_bob[taken..])?, (20, Some(HandshakeEvent::Done(alice))));
-/// assert_eq!(initiator.handle_bytes(&to_alice)?, (68, Some(HandshakeEvent::Done(bob))));
+/// let taken = responder.handle_bytes(now, &to_bob)?;
+/// assert_eq!(responder.poll_event(), Some(HandshakeEvent::Asked { info_hash, reserved: Reserved::FAST }));
+/// responder.answer(bob);
+/// responder.poll_transmit(&mut to_alice);
+/// assert_eq!(responder.handle_bytes(now, &to_bob[taken..])?, 20);
+/// assert_eq!(responder.poll_event(), Some(HandshakeEvent::Done(alice)));
+///
+/// assert_eq!(initiator.handle_bytes(now, &to_alice)?, 68);
+/// assert_eq!(initiator.poll_event(), Some(HandshakeEvent::Done(bob)));
 /// # Ok::<(), PeerFault>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -48,6 +53,9 @@ pub struct Handshaking {
     deadline: Instant,
     /// A second hash of the same torrent that the responder may answer with.
     upgrade: Option<InfoHash>,
+    event: Option<HandshakeEvent>,
+    /// Our handshake, until it is polled.
+    unsent: Option<Handshake>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +80,7 @@ enum Phase {
 
 /// What a [`Handshaking`] has found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "a driver has to act on each of them")]
 pub enum HandshakeEvent {
     /// To the responder: the initiator means this torrent. [`Handshaking::answer`] or close.
     Asked {
@@ -86,17 +94,16 @@ pub enum HandshakeEvent {
 }
 
 impl Handshaking {
-    /// How long the peer may take: 10 s, as in libtorrent.
+    /// How long a peer may take for its handshake.
     pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// Opens a connection: `ours` goes to `out` at once.
+    /// The side that connects. Its handshake is there to be polled.
     #[must_use]
-    pub fn initiator(now: Instant, ours: Handshake, out: &mut Vec<u8>) -> Self {
-        out.extend_from_slice(&ours.encode());
-        Self::begin(now, Phase::Head { ours: Some(ours) })
+    pub fn initiator(now: Instant, ours: Handshake) -> Self {
+        Self { unsent: Some(ours), ..Self::begin(now, Phase::Head { ours: Some(ours) }) }
     }
 
-    /// Waits for a peer to say which torrent it means.
+    /// The side that was connected to. It waits for the peer to say which torrent it means.
     #[must_use]
     pub fn responder(now: Instant) -> Self {
         Self::begin(now, Phase::Head { ours: None })
@@ -111,54 +118,71 @@ impl Handshaking {
     }
 
     fn begin(now: Instant, phase: Phase) -> Self {
-        Self { phase, deadline: now.checked_add(Self::TIMEOUT).unwrap_or(now), upgrade: None }
+        let deadline = now.checked_add(Self::TIMEOUT).unwrap_or(now);
+        Self { phase, deadline, upgrade: None, event: None, unsent: None }
     }
 
-    /// Takes in received bytes; says how many it has used and what they meant. Call it again with what is left and
-    /// whatever has arrived since, until it says [`HandshakeEvent::Done`].
+    /// Takes in received bytes; returns how many of them it has used. Poll for an event then, and call it again with what
+    /// is left and whatever has arrived since, until [`HandshakeEvent::Done`] comes.
     ///
     /// # Errors
-    /// As soon as the bytes cannot be those of a handshake, or if it is one for another torrent, or our own.
-    pub fn handle_bytes(&mut self, bytes: &[u8]) -> Result<(usize, Option<HandshakeEvent>), PeerFault> {
+    /// As soon as the bytes cannot be those of a handshake, or if it is one for another torrent, or our own; or if they
+    /// come too late.
+    pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, PeerFault> {
+        self.handle_timeout(now)?;
         match self.phase {
             Phase::Head { ours } => {
                 let Some((reserved, info_hash, _)) = split_head(bytes) else {
-                    return if is_promising(bytes) { Ok((0, None)) } else { Err(PeerFault::NotBitTorrent) };
+                    return if is_promising(bytes) { Ok(0) } else { Err(PeerFault::NotBitTorrent) };
                 };
                 let Some(ours) = ours else {
                     self.phase = Phase::Asked { reserved, info_hash };
-                    return Ok((HEAD_LENGTH, Some(HandshakeEvent::Asked { info_hash, reserved })));
+                    self.event = Some(HandshakeEvent::Asked { info_hash, reserved });
+                    return Ok(HEAD_LENGTH);
                 };
                 if info_hash != ours.info_hash && Some(info_hash) != self.upgrade {
                     return Err(PeerFault::WrongInfoHash);
                 }
                 self.phase = Phase::PeerId { ours: ours.peer_id, reserved, info_hash };
-                let (taken, event) = self.handle_bytes_of_peer_id(bytes.get(HEAD_LENGTH..).unwrap_or_default())?;
-                Ok((taken.saturating_add(HEAD_LENGTH), event))
+                let taken = self.handle_peer_id(bytes.get(HEAD_LENGTH..).unwrap_or_default())?;
+                Ok(taken.saturating_add(HEAD_LENGTH))
             }
-            Phase::PeerId { .. } => self.handle_bytes_of_peer_id(bytes),
-            Phase::Asked { .. } | Phase::Done => Ok((0, None)),
+            Phase::PeerId { .. } => self.handle_peer_id(bytes),
+            Phase::Asked { .. } | Phase::Done => Ok(0),
         }
     }
 
-    fn handle_bytes_of_peer_id(&mut self, bytes: &[u8]) -> Result<(usize, Option<HandshakeEvent>), PeerFault> {
+    fn handle_peer_id(&mut self, bytes: &[u8]) -> Result<usize, PeerFault> {
         let (Phase::PeerId { ours, reserved, info_hash }, Some(peer_id)) = (self.phase, bytes.first_chunk()) else {
-            return Ok((0, None));
+            return Ok(0);
         };
         let peer_id = PeerId::new(*peer_id);
         if peer_id == ours {
             return Err(PeerFault::SelfConnection);
         }
         self.phase = Phase::Done;
-        Ok((PeerId::LENGTH, Some(HandshakeEvent::Done(Handshake { reserved, info_hash, peer_id }))))
+        self.event = Some(HandshakeEvent::Done(Handshake { reserved, info_hash, peer_id }));
+        Ok(PeerId::LENGTH)
     }
 
     /// The responder's handshake, after [`HandshakeEvent::Asked`]. At any other time it does nothing.
-    pub fn answer(&mut self, ours: Handshake, out: &mut Vec<u8>) {
+    pub const fn answer(&mut self, ours: Handshake) {
         if let Phase::Asked { reserved, info_hash } = self.phase {
-            out.extend_from_slice(&ours.encode());
+            self.unsent = Some(ours);
             self.phase = Phase::PeerId { ours: ours.peer_id, reserved, info_hash };
         }
+    }
+
+    /// What the bytes so far have told, once.
+    pub const fn poll_event(&mut self) -> Option<HandshakeEvent> {
+        self.event.take()
+    }
+
+    /// Appends the bytes of our handshake to `out`, once; whether there were any.
+    pub fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool {
+        let ours = self.unsent.take();
+        out.extend(ours.iter().flat_map(Handshake::encode));
+        ours.is_some()
     }
 
     /// When to call [`Self::handle_timeout`].

@@ -10,7 +10,7 @@ mod client_name;
 mod codec;
 mod connection;
 #[cfg(feature = "tokio")]
-mod driver;
+pub mod driver;
 mod extension;
 mod fault;
 #[cfg(any(fuzzing, test))]
@@ -19,7 +19,7 @@ pub mod fuzzing;
 mod handshaking;
 #[cfg(feature = "mse")]
 pub mod mse;
-mod session;
+mod peer_session;
 mod show;
 
 pub use allowed_fast::{ALLOWED_FAST_COUNT, allowed_fast_set};
@@ -36,9 +36,9 @@ pub use driver::{
 };
 pub use extension::{
     Assembled, ExtendedHandshake, ExtensionId, Extensions, ExtensionsError, Holepunch, HolepunchError,
-    METADATA_BLOCK_LENGTH, MalformedPayload, MetadataFault, MetadataFetch, MetadataMessage, Pex, PexFlags, PexIntake,
-    PexOutlet, RemoteInfo,
+    METADATA_BLOCK_LENGTH, MalformedPayload, MetadataEvent, MetadataFault, MetadataFetch, MetadataMessage, Pex,
+    PexFlags, PexOutlet, RemoteInfo,
 };
 pub use fault::{PeerFault, Severity};
 pub use handshaking::{HandshakeEvent, Handshaking};
-pub use session::{Session, SessionEvent};
+pub use peer_session::{PeerSession, SessionEvent};

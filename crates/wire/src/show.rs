@@ -53,6 +53,7 @@ impl fmt::Debug for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeepAlive => f.write_str("KeepAlive"),
+            Self::Redundant => f.write_str("Redundant"),
             Self::Choked => f.write_str("Choked"),
             Self::Unchoked => f.write_str("Unchoked"),
             Self::Interested => f.write_str("Interested"),

@@ -72,8 +72,9 @@ async fn asks_for_another() -> Option<()> {
     let (_seed, peer) = setting.seed("seed", Client::Libtorrent, manner(DEFAULT))?;
     let dial = obfuscated(Methods::PreferRc4);
     assert!(patiently(async || setting.dial(peer, dial, 1).await).await.is_ok(), "it is ready");
-    let another = Initiator::new(InfoHash::new([1; 20]), Methods::PreferRc4, &[1; 32], &[]).unwrap();
-    assert_left(connect(TcpStream::connect(peer).await.unwrap(), another, deadline()).await);
+    let another =
+        Initiator::new(Instant::now().into(), InfoHash::new([1; 20]), Methods::PreferRc4, &[1; 32], &[]).unwrap();
+    assert_left(connect(TcpStream::connect(peer).await.unwrap(), another).await);
     Some(())
 }
 

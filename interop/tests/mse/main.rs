@@ -20,10 +20,8 @@ use torrent_interop::{
 use torrent_types::{InfoHash, PeerId};
 use torrent_wire::{
     Handshake, Reserved,
-    mse::{
-        Error, Initiator, Method, Methods, Opening, Responder, SkeyIndex,
-        tokio::{HandshakeError, MseStream, accept, connect, detect},
-    },
+    driver::mse::{HandshakeError, MseStream, accept, connect, detect},
+    mse::{Error, Initiator, Method, Methods, Obfuscation, Responder, SkeyIndex},
 };
 
 const METHODS: [Methods; 4] = [Methods::PreferRc4, Methods::PreferPlaintext, Methods::Rc4, Methods::Plaintext];
@@ -68,8 +66,8 @@ impl Setting {
             return Ok(None);
         };
         let early: &[u8] = if how.early { &hello } else { &[] };
-        let handshake = Initiator::new(self.info_hash, ours, &[number; 32], early)?;
-        let mut stream = connect(stream, handshake, deadline()).await?;
+        let handshake = Initiator::new(Instant::now().into(), self.info_hash, ours, &[number; 32], early)?;
+        let mut stream = connect(stream, handshake.with_timeout(PATIENCE)).await?;
         if !how.early {
             stream.write_all(&hello).await?;
             stream.flush().await?;
@@ -98,12 +96,12 @@ impl Setting {
         let skeys: SkeyIndex = (0..100).map(|n| InfoHash::new([n; 20])).chain([self.info_hash]).collect();
         let mut stream = loop {
             let (mut stream, _) = timeout_at(deadline(), listener.accept()).await.expect("they dial").unwrap();
-            let Ok((opening, received)) = detect(&mut stream, deadline()).await else { continue };
-            match (opening, ours) {
-                (Opening::Plain, None) => break MseStream::plain(stream, received),
-                (Opening::Obfuscated, Some(ours)) => {
-                    let responder = Responder::new(ours, &[7; 32]);
-                    match accept(stream, received, responder, |skey| skeys.lookup(skey), deadline()).await {
+            let Ok((obfuscation, received)) = detect(&mut stream, deadline()).await else { continue };
+            match (obfuscation, ours) {
+                (Obfuscation::Plain, None) => break MseStream::plain(stream, received),
+                (Obfuscation::Mse, Some(ours)) => {
+                    let responder = Responder::new(Instant::now().into(), ours, &[7; 32]).with_timeout(PATIENCE);
+                    match accept(stream, received, responder, |skey| skeys.lookup(skey)).await {
                         Ok((asked, stream)) => {
                             assert_eq!(asked, self.info_hash);
                             break stream;
@@ -173,8 +171,11 @@ fn allows(methods: Methods, method: Method) -> bool {
     }
 }
 
+/// Foreign clients share two cores with each other.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 fn deadline() -> Instant {
-    Instant::now() + Duration::from_secs(30)
+    Instant::now() + PATIENCE
 }
 
 /// Our handshake, with a peer id of its own for each connection: clients hang up on those that they know already.

@@ -1,10 +1,13 @@
 //! Peers that peers tell each other of. Spec: BEP 11. At most 50 a minute each way; never for private torrents, whose
 //! connections do not offer the extension. Addresses of a household stay in it.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use torrent_swarm::{Direction, PeerStats, is_local};
-use torrent_wire::{ExtensionId, Pex, PexFlags, PexIntake, PexOutlet};
+use torrent_wire::{ExtensionId, Pex, PexFlags, PexOutlet};
 
 use super::{End, Peer, Stream};
 use crate::clock;
@@ -12,15 +15,15 @@ use crate::clock;
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     outlet: PexOutlet,
-    intake: PexIntake,
+    /// The peers that the outlet knows of.
+    met: BTreeMap<SocketAddr, PexFlags>,
 }
 
 impl<S: Stream> Peer<S> {
     /// Tells the peer whom we have met and lost, if it is time.
     pub(super) fn tell_peers(&mut self) -> Result<(), End> {
         let now = clock::now();
-        let due = self.exchange.outlet.poll_timeout().is_none_or(|time| now >= time);
-        if !due || !self.connection.peer_takes(ExtensionId::PEX) {
+        if !self.connection.peer_takes(ExtensionId::PEX) {
             return Ok(());
         }
         let peers: Vec<_> = self.torrent.brain.with(|swarm| swarm.peers().collect());
@@ -32,19 +35,25 @@ impl<S: Stream> Peer<S> {
             .filter_map(|peer| Some((peer.dialable?, flags(peer))))
             .filter(|(address, _)| local || !is_local(address.ip()))
             .collect();
-        if let Some(payload) = self.exchange.outlet.poll(now, &met) {
-            self.connection.send_extension(now, ExtensionId::PEX, &payload, &mut self.out)?;
+        let Exchange { outlet, met: before } = &mut self.exchange;
+        for peer in before.keys().filter(|peer| !met.contains_key(peer)) {
+            outlet.handle_dropped(now, *peer);
+        }
+        for (peer, flags) in met.iter().filter(|(peer, _)| !before.contains_key(peer)) {
+            outlet.handle_added(now, *peer, *flags);
+        }
+        *before = met;
+        outlet.handle_timeout(now);
+        if let Some(payload) = outlet.poll_payload() {
+            self.connection.send_extension(now, ExtensionId::PEX, &payload)?;
         }
         Ok(())
     }
 }
 
 impl Exchange {
-    /// The peers that a message of the peer at `from` adds, unless it says too much too soon.
-    pub(super) fn learn(&mut self, pex: &Pex<'_>, from: IpAddr) -> Vec<std::net::SocketAddr> {
-        if !self.intake.admit(clock::now()) {
-            return Vec::new();
-        }
+    /// The peers that a message of the peer at `from` adds.
+    pub(super) fn learn(pex: &Pex<'_>, from: IpAddr) -> Vec<SocketAddr> {
         let local = is_local(from);
         pex.added().map(|(address, _)| address).filter(|address| local || !is_local(address.ip())).collect()
     }

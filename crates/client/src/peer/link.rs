@@ -44,6 +44,8 @@ pub(crate) enum Wake {
 pub(crate) struct Loaded {
     /// Framed as `piece` messages.
     pub(crate) messages: Vec<u8>,
+    /// How many they are.
+    pub(crate) blocks: u32,
     /// Bytes of them that are payload.
     pub(crate) payload: u64,
 }

@@ -18,8 +18,8 @@ use tokio::{
 use torrent_swarm::{Command, Fact, Parting, PeerKey, Verdict};
 use torrent_types::Block;
 use torrent_wire::{
-    ApiMisuse, Connection, DecodeError, ExtensionId, MAX_FRAME, Message, Messages, MetadataMessage, PeerFault,
-    RawBlock, Severity,
+    ApiMisuse, Connection, DecodeError, ExtensionId, MAX_FRAME, METADATA_BLOCK_LENGTH, Message, Messages,
+    MetadataMessage, PIECE_HEADER_LENGTH, PeerFault, RawBlock, Severity,
 };
 
 use crate::{brain::Errand, clock, torrent::Shared};
@@ -125,15 +125,16 @@ impl<S: Stream> Peer<S> {
                 // More is loaded below.
                 Wake::Drained => {}
                 Wake::Tick => {
-                    self.connection.handle_timeout(clock::now(), &mut self.out)?;
+                    self.connection.handle_timeout(clock::now())?;
                     self.tell_peers()?;
                 }
                 Wake::Loaded(mut loaded) => {
+                    self.connection.handle_sent(clock::now(), loaded.blocks);
                     self.torrent.brain.with(|swarm| swarm.uploaded(self.key, loaded.payload));
                     self.link.push(&mut loaded.messages);
                 }
             }
-            self.link.push(&mut self.out);
+            self.push();
             self.load();
         }
     }
@@ -142,10 +143,10 @@ impl<S: Stream> Peer<S> {
     fn introduce(&mut self) -> Result<(), End> {
         let now = clock::now();
         if self.connection.extended() {
-            self.connection.send_extended_handshake(now, &self.torrent.extended_handshake(), &mut self.out)?;
+            self.connection.send_extended_handshake(now, &self.torrent.extended_handshake())?;
         }
         let have = self.torrent.brain.with(|swarm| swarm.have().clone());
-        self.connection.send_pieces(now, &have, &mut self.out)?;
+        self.connection.send_pieces(now, &have)?;
         Ok(())
     }
 
@@ -160,7 +161,7 @@ impl<S: Stream> Peer<S> {
             self.torrent.add_addresses(self.met.drain(..), false);
         }
         // Requests leave before the work on what came begins.
-        self.link.push(&mut self.out);
+        self.push();
         let flushed = self.link.flush_some().await;
         // Even if the connection ends now: the swarm counts on the blocks that it has accepted.
         self.keep_blocks().await;
@@ -169,37 +170,43 @@ impl<S: Stream> Peer<S> {
         Ok(flushed?)
     }
 
+    /// Our messages go to the link.
+    fn push(&mut self) {
+        if self.connection.poll_transmit(&mut self.out) {
+            self.link.push(&mut self.out);
+        }
+    }
+
     /// Messages become facts; says how far they reach.
     fn read_messages(&mut self) -> Result<usize, End> {
         let now = clock::now();
-        self.connection.heard(now);
-        let start = self.link.received.filled().as_ptr().addr();
+        let mut metadata = 0;
         let mut messages = Messages::new(self.link.received.filled(), MAX_FRAME);
         for message in &mut messages {
-            let event = match self.connection.handle(now, &message?) {
+            let (range, message) = message?;
+            let event = match self.connection.handle_message(now, &message) {
                 Ok(event) => event,
-                // Sloppy, harmless, and without effect.
-                Err(fault) if fault.severity() == Severity::Minor => {
-                    tracing::debug!(address = %self.address, %fault, "let pass");
+                Err(fault) if fault.severity() == Severity::Ignore => {
+                    tracing::debug!(address = %self.address, %fault, "ignored");
                     continue;
                 }
                 Err(fault) => return Err(fault.into()),
             };
-            if let torrent_wire::Event::Piece { block, data } = &event {
-                let begin = data.as_ptr().addr() - start;
-                self.arrived.push((*block, begin..begin + data.len()));
+            if let torrent_wire::Event::Piece { block, .. } = &event {
+                self.arrived.push((*block, range.start + PIECE_HEADER_LENGTH..range.end));
             }
             facts::translate(&event, &self.connection, &mut self.facts);
             if let torrent_wire::Event::Pex(pex) = &event {
-                self.met.extend(self.exchange.learn(pex, self.address.ip()));
+                self.met.extend(exchange::Exchange::learn(pex, self.address.ip()));
             }
             if let torrent_wire::Event::Metadata(MetadataMessage::Request { piece }) = event
                 && self.link.is_low()
-                && self.out.len() < MAX_METADATA_WAITING
+                && metadata < MAX_METADATA_WAITING
                 && self.connection.peer_takes(ExtensionId::METADATA)
             {
-                let answer = MetadataMessage::answer(self.torrent.public_info(), piece).encode();
-                self.connection.send_extension(now, ExtensionId::METADATA, &answer, &mut self.out)?;
+                let answer = MetadataMessage::answer(self.torrent.public_info(), piece);
+                self.connection.send_metadata(now, &answer)?;
+                metadata += METADATA_BLOCK_LENGTH as usize;
             }
         }
         Ok(messages.consumed())
@@ -210,7 +217,7 @@ impl<S: Stream> Peer<S> {
         let errand = self.torrent.brain.exchange(self.key, &mut self.facts, &mut self.verdicts, &mut self.commands);
         let now = clock::now();
         for command in self.commands.drain(..) {
-            self.connection.send(now, &message_of(command), &mut self.out)?;
+            self.connection.send(now, &message_of(command))?;
         }
         let Errand { serve, close } = errand;
         self.serving |= serve;

@@ -40,7 +40,7 @@ fn read_run(torrent: &Shared, blocks: &[Block]) -> (Loaded, Vec<Block>) {
     let length = |block: &Block| PIECE_HEADER_LENGTH + block.length() as usize;
     let mut messages = vec![0; blocks.iter().map(length).sum()];
     let mut unreadable = Vec::new();
-    let (mut end, mut payload) = (0, 0);
+    let (mut end, mut payload, mut read_blocks) = (0, 0, 0);
     for block in blocks {
         let (header, data) = messages[end..end + length(block)].split_at_mut(PIECE_HEADER_LENGTH);
         header.copy_from_slice(&Message::piece_header(RawBlock::from(*block)));
@@ -49,6 +49,7 @@ fn read_run(torrent: &Shared, blocks: &[Block]) -> (Loaded, Vec<Block>) {
             Ok(read) if read == data.len() => {
                 end += length(block);
                 payload += u64::from(block.length());
+                read_blocks += 1;
             }
             outcome => {
                 tracing::warn!(%offset, ?outcome, "a piece that was stored cannot be read");
@@ -57,5 +58,5 @@ fn read_run(torrent: &Shared, blocks: &[Block]) -> (Loaded, Vec<Block>) {
         }
     }
     messages.truncate(end);
-    (Loaded { messages, payload }, unreadable)
+    (Loaded { messages, blocks: read_blocks, payload }, unreadable)
 }

@@ -27,7 +27,7 @@ fn decoding_ours(bencher: Bencher<'_, '_>, name: &str) {
     let (messages, bytes) = named(name);
     bencher.counter(BytesCount::of_slice(&bytes)).counter(ItemsCount::new(messages.len())).bench_local(|| {
         for message in Messages::new(black_box(&bytes), MAX_FRAME) {
-            black_box(message.unwrap());
+            black_box(message.unwrap().1);
         }
     });
 }

@@ -1,7 +1,7 @@
 //! Bytes → messages. In: what a socket delivered. Out: messages that borrow from it, and how far they reach.
 //! A frame that is longer than allowed is refused from its length prefix alone.
 
-use std::{error, fmt};
+use std::{error, fmt, ops::Range};
 
 use torrent_types::MAX_PIECES;
 
@@ -71,14 +71,16 @@ impl<'a> Message<'a> {
     }
 }
 
-/// All complete messages at the beginning of a buffer, one after the other.
+/// All complete messages at the beginning of a buffer, one after the other, each with the bytes of the buffer that it
+/// takes. The data of a `piece` message begins [`PIECE_HEADER_LENGTH`](super::PIECE_HEADER_LENGTH) bytes behind the
+/// beginning and ends with the message, so that a driver finds it again when nothing borrows from the buffer any more.
 ///
 /// ```
 /// # use torrent_wire::{MAX_FRAME, Message, Messages};
 /// let bytes = [0, 0, 0, 1, 1, /**/ 0, 0, 0, 5, 4, 0, 0, 0, 7, /**/ 0, 0];
 /// let mut messages = Messages::new(&bytes, MAX_FRAME);
-/// assert_eq!(messages.next(), Some(Ok(Message::Unchoke)));
-/// assert_eq!(messages.next(), Some(Ok(Message::Have(7))));
+/// assert_eq!(messages.next(), Some(Ok((0..5, Message::Unchoke))));
+/// assert_eq!(messages.next(), Some(Ok((5..14, Message::Have(7)))));
 /// assert_eq!(messages.next(), None);
 /// assert_eq!(messages.consumed(), 14);
 /// ```
@@ -104,16 +106,17 @@ impl<'a> Messages<'a> {
 }
 
 impl<'a> Iterator for Messages<'a> {
-    type Item = Result<Message<'a>, DecodeError>;
+    type Item = Result<(Range<usize>, Message<'a>), DecodeError>;
 
-    /// `None` when no complete message is left. After an error it says the same error again.
+    /// `None` when no complete message is left. After an error it returns the same error again.
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         match Message::decode(self.buffer, self.max_frame) {
             Ok(Some((message, taken))) => {
+                let begin = self.consumed;
                 self.buffer = self.buffer.get(taken..).unwrap_or_default();
-                self.consumed = self.consumed.saturating_add(taken);
-                Some(Ok(message))
+                self.consumed = begin.saturating_add(taken);
+                Some(Ok((begin..self.consumed, message)))
             }
             Ok(None) => None,
             Err(error) => Some(Err(error)),

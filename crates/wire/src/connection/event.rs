@@ -14,6 +14,9 @@ use crate::{
 pub enum Event<'a> {
     /// It is alive.
     KeepAlive,
+    /// Nothing that was not known: a flag, a piece or a port said again, a refusal of something that was not asked for,
+    /// peer exchange too soon after the last one. There is nothing to do; it has counted against the peer's budget.
+    Redundant,
     /// It does not answer requests any more. Without the fast extension all our requests are void; with it, each will
     /// be answered or rejected.
     Choked,
@@ -23,9 +26,10 @@ pub enum Event<'a> {
     Interested,
     /// It would not.
     NotInterested,
-    /// It has this piece, perhaps not for the first time.
+    /// It has this piece, which it had not before.
     Have(PieceIndex),
-    /// It has these pieces; goes into `Bitfield::from_bytes`. Spare bits are zero if the geometry is known.
+    /// It has these pieces, among them all that it had before; for `Bitfield::from_bytes`. Spare bits are zero if the
+    /// geometry is known. It may come more than once, but only if it tells of new pieces.
     Bitfield(&'a [u8]),
     /// It has all pieces.
     HaveAll,
@@ -37,7 +41,7 @@ pub enum Event<'a> {
     Requested(Block),
     /// A block. Whether it was requested is for the swarm to know.
     Piece {
-        /// Which.
+        /// Where it belongs.
         block: Block,
         /// Its bytes, as many as `block` says.
         data: &'a [u8],
@@ -50,13 +54,13 @@ pub enum Event<'a> {
     Suggested(PieceIndex),
     /// It answers requests for this piece while it chokes.
     AllowedFast(PieceIndex),
-    /// UDP port of its DHT node.
+    /// UDP port of its DHT node, which it had not said before.
     Port(u16),
     /// It wants these hashes; the range has passed [`HashRange::check`].
     HashesRequested(HashRange),
     /// Hashes. Whether they were requested, and are right, is for the swarm to know.
     Hashes {
-        /// Which, as they were requested.
+        /// Which ones, as they were requested.
         range: HashRange,
         /// 32 bytes each: the requested ones, then the proof.
         hashes: &'a [u8],
@@ -67,15 +71,15 @@ pub enum Event<'a> {
     ExtendedHandshake(Box<ExtendedHandshake<'a>>),
     /// It asks for metadata, or gives or refuses some. BEP 9.
     Metadata(MetadataMessage<'a>),
-    /// Peers that it has met or lost. BEP 11.
+    /// Peers that it has met or lost; at most one message in 45 seconds. BEP 11.
     Pex(Box<Pex<'a>>),
     /// It wants, or arranges, to meet another peer through a NAT. BEP 55.
     Holepunch(Holepunch),
     /// A message of an extension that the application has registered.
     Extension {
-        /// Which.
+        /// The extension.
         id: ExtensionId,
-        /// What the extension makes of it.
+        /// Its bytes, in the extension's own format.
         payload: &'a [u8],
     },
     /// A message of an extension that we have not offered. To be ignored.

@@ -1,8 +1,8 @@
-//! Keep-alives, and peers that have gone without a word. BEP 3 § "peer messages".
+//! Keep-alives, and peers that have fallen silent. BEP 3 § "peer messages".
 
 use std::time::{Duration, Instant};
 
-use crate::{Message, PeerFault};
+use crate::PeerFault;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Idle {
@@ -32,14 +32,11 @@ impl Idle {
         keep_alive.into_iter().chain(silent).min()
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<(), PeerFault> {
+    /// Whether a keep-alive is due.
+    pub(super) fn handle_timeout(&self, now: Instant) -> Result<bool, PeerFault> {
         if now.saturating_duration_since(self.heard) >= self.silent_after {
             return Err(PeerFault::Silent);
         }
-        if now.saturating_duration_since(self.sent) >= self.keep_alive_after {
-            Message::KeepAlive.encode(out);
-            self.sent = now;
-        }
-        Ok(())
+        Ok(now.saturating_duration_since(self.sent) >= self.keep_alive_after)
     }
 }

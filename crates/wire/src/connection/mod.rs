@@ -1,11 +1,12 @@
 //! One connection after its handshakes, as a machine. Spec: BEP 3 § "peer messages", BEP 6, BEP 10.
-//! In: decoded messages and time. Out: an event per message, or what the peer did wrong. Never: bytes from the network
-//! (see `codec`), requests and pieces as a whole (they belong to the swarm).
+//! In: decoded messages and time. Out: an event per message or what the peer did wrong, and the bytes of our own messages.
+//! Never: bytes from the network (see `codec`), requests and pieces as a whole (they belong to the swarm).
 
+mod budget;
 mod config;
 mod event;
+mod holdings;
 mod idle;
-mod opening;
 mod receive;
 mod send;
 
@@ -14,21 +15,26 @@ use std::time::Instant;
 use torrent_types::{Geometry, PeerId};
 
 use crate::{
-    ExtensionId, Handshake, PeerFault, Reserved,
-    extension::{Registry, RemoteInfo},
+    ExtensionId, Handshake, Message, PeerFault, Reserved,
+    extension::{PexIntake, Registry, RemoteInfo},
 };
+use budget::Budget;
+use holdings::{FirstWord, Holdings};
 use idle::Idle;
-use opening::{Announced, Opening};
 
 pub use config::Config;
 pub use event::Event;
 pub use send::ApiMisuse;
 
-/// The state of one connection: who chokes whom, what both sides can do, which messages may come when.
+/// The state of one connection: what both sides can do, which messages may come when, and how much the peer may say that
+/// is of no use.
 ///
 /// It holds no payload and no list that a peer could make longer. Its size is fixed but for one bit per piece that the peer
-/// has announced, [`MAX_PIECES`](torrent_types::MAX_PIECES) at most. All methods that send append to a vector of the
-/// caller's, who writes it to the socket.
+/// has announced, [`MAX_PIECES`](torrent_types::MAX_PIECES) at most, and the bytes of our own messages until
+/// [`poll_transmit`](Self::poll_transmit) hands them over.
+///
+/// Exception to the usual contract, for speed: [`handle_message`](Self::handle_message) returns its event, whose payload is
+/// borrowed from the receive buffer.
 ///
 /// ```
 /// # use std::time::Instant;
@@ -41,16 +47,17 @@ pub use send::ApiMisuse;
 /// let mut connection = Connection::new(now, &ours, &theirs, &Config::default());
 /// connection.set_geometry(Geometry::new(1 << 20, 1 << 18).unwrap())?;
 ///
-/// assert_eq!(connection.handle(now, &Message::HaveAll)?, Event::HaveAll);
-/// assert_eq!(connection.handle(now, &Message::Unchoke)?, Event::Unchoked);
-/// assert!(!connection.peer_choking());
+/// assert_eq!(connection.handle_message(now, &Message::HaveAll)?, Event::HaveAll);
+/// assert_eq!(connection.handle_message(now, &Message::Unchoke)?, Event::Unchoked);
+/// assert_eq!(connection.handle_message(now, &Message::Unchoke)?, Event::Redundant);
 ///
 /// let outside = Message::Request(RawBlock { piece: 4, begin: 0, length: 16384 });
-/// assert_eq!(connection.handle(now, &outside).unwrap_err().severity(), Severity::Serious);
+/// assert_eq!(connection.handle_message(now, &outside).unwrap_err().severity(), Severity::Ignore);
 ///
-/// let mut out = Vec::new();
-/// connection.send(now, &Message::Interested, &mut out).unwrap();
-/// assert!(connection.am_interested());
+/// connection.send(now, &Message::Interested).unwrap();
+/// let mut bytes = Vec::new();
+/// assert!(connection.poll_transmit(&mut bytes));
+/// assert_eq!(bytes, [0, 0, 0, 1, 2]);
 /// # Ok::<(), PeerFault>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -60,19 +67,33 @@ pub struct Connection {
     negotiated: Reserved,
     /// What the peer has offered.
     offered: Reserved,
-    am_choking: bool,
-    am_interested: bool,
     peer_choking: bool,
     peer_interested: bool,
     geometry: Option<Geometry>,
     /// What the peer has said about its pieces.
-    announced: Announced,
+    holdings: Holdings,
     /// Whether we may still say which pieces we have.
-    our_opening: Opening,
+    our_first_word: FirstWord,
     extensions: Registry,
     remote: RemoteInfo,
+    pex: PexIntake,
+    unanswered: Unanswered,
+    budget: Budget,
     idle: Idle,
+    /// Our messages, until they are polled.
+    out: Vec<u8>,
 }
+
+/// How many of our requests may still be answered. A peer that answers more often tells nothing.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unanswered {
+    blocks: u32,
+    metadata: u32,
+    hashes: u32,
+}
+
+/// What an idle connection may keep of its outbox, in bytes; more is given back after a burst.
+const IDLE_CAPACITY: usize = 16 * 1024;
 
 impl Connection {
     /// A connection on which both handshakes have been exchanged.
@@ -82,17 +103,24 @@ impl Connection {
             peer_id: theirs.peer_id,
             negotiated: ours.reserved & theirs.reserved,
             offered: theirs.reserved,
-            am_choking: true,
-            am_interested: false,
             peer_choking: true,
             peer_interested: false,
             geometry: None,
-            announced: Announced::default(),
-            our_opening: Opening::default(),
+            holdings: Holdings::default(),
+            our_first_word: FirstWord::default(),
             extensions: Registry::new(config.extensions.clone()),
             remote: RemoteInfo::default(),
+            pex: PexIntake::new(),
+            unanswered: Unanswered::default(),
+            budget: Budget::new(now),
             idle: Idle::new(now, config.keep_alive_after, config.silent_after),
+            out: Vec::new(),
         }
+    }
+
+    /// Bytes that have to leave before any message: a handshake that has not been polled yet.
+    pub(crate) fn queue_handshake(&mut self, bytes: Vec<u8>) {
+        self.out = bytes;
     }
 
     /// Tells the machine how the torrent is cut into pieces, once the metadata is known. From now on events carry only
@@ -102,25 +130,13 @@ impl Connection {
     /// If what the peer has announced so far does not fit.
     pub fn set_geometry(&mut self, geometry: Geometry) -> Result<(), PeerFault> {
         self.geometry = Some(geometry);
-        self.announced.check(&geometry)
+        self.holdings.check(&geometry)
     }
 
     /// How the torrent is cut into pieces, if that is known.
     #[must_use]
     pub const fn geometry(&self) -> Option<&Geometry> {
         self.geometry.as_ref()
-    }
-
-    /// Whether we refuse the peer's requests.
-    #[must_use]
-    pub const fn am_choking(&self) -> bool {
-        self.am_choking
-    }
-
-    /// Whether we would request from the peer.
-    #[must_use]
-    pub const fn am_interested(&self) -> bool {
-        self.am_interested
     }
 
     /// Whether the peer refuses our requests.
@@ -176,9 +192,20 @@ impl Connection {
         self.extensions.withdraw(extension);
     }
 
-    /// Notes that bytes have arrived, though perhaps no whole message: the peer is not silent.
-    pub const fn heard(&mut self, now: Instant) {
-        self.idle.heard(now);
+    /// Appends the bytes of our messages to `out`; whether there were any.
+    pub fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool {
+        if self.out.is_empty() {
+            return false;
+        }
+        if out.is_empty() {
+            std::mem::swap(out, &mut self.out);
+        } else {
+            out.append(&mut self.out);
+        }
+        if self.out.capacity() > IDLE_CAPACITY {
+            self.out = Vec::new();
+        }
+        true
     }
 
     /// When to call [`Self::handle_timeout`] at the latest.
@@ -187,11 +214,14 @@ impl Connection {
         self.idle.deadline()
     }
 
-    /// Sends a keep-alive if it is time for one.
+    /// Queues a keep-alive if it is time for one.
     ///
     /// # Errors
-    /// If nothing has been heard from the peer for too long.
-    pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<(), PeerFault> {
-        self.idle.handle_timeout(now, out)
+    /// If no message has come from the peer for too long.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), PeerFault> {
+        if self.idle.handle_timeout(now)? {
+            self.queue(now, &Message::KeepAlive);
+        }
+        Ok(())
     }
 }

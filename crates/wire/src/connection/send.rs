@@ -1,44 +1,56 @@
-//! Our own messages. In: what the application wants to say. Out: bytes, if the peer has agreed to hear it.
+//! Our own messages. In: what the application wants to say. Out: bytes for `poll_transmit`, if the peer has agreed to hear
+//! it.
 
 use std::{error, fmt, time::Instant};
 
-use torrent_types::{Bitfield, Block};
+use torrent_types::{Bitfield, Block, PieceIndex};
 
-use super::{Connection, Opening};
+use super::{
+    Connection, FirstWord,
+    budget::{EARNED_BY_BLOCK, EARNED_BY_HAVE, USELESS},
+};
 use crate::{
-    ExtensionId, Message, PIECE_HEADER_LENGTH,
-    extension::{self, ExtendedHandshake},
+    ExtensionId, Message,
+    extension::{self, ExtendedHandshake, Holepunch, MetadataMessage},
 };
 
 impl Connection {
-    /// Appends `message` to `out`, and keeps the books: who chokes whom, when we last said something.
+    /// Queues `message`.
     ///
     /// # Errors
-    /// If the peer has not agreed to this kind of message, or it comes too late. Nothing is appended then.
-    pub fn send(&mut self, now: Instant, message: &Message<'_>, out: &mut Vec<u8>) -> Result<(), ApiMisuse> {
+    /// If the peer has not agreed to this kind of message, or it comes too late. Nothing is queued then.
+    pub fn send(&mut self, now: Instant, message: &Message<'_>) -> Result<(), ApiMisuse> {
         match message {
-            Message::Choke => self.am_choking = true,
-            Message::Unchoke => self.am_choking = false,
-            Message::Interested => self.am_interested = true,
-            Message::NotInterested => self.am_interested = false,
-            Message::Bitfield(_) => self.open()?,
+            Message::Choke => self.budget.earn_by_choke(now),
+            Message::Bitfield(_) => self.say_first()?,
             Message::HaveAll | Message::HaveNone => {
                 self.need_fast()?;
-                self.open()?;
+                self.say_first()?;
             }
             Message::Suggest(_) | Message::AllowedFast(_) => self.need_fast()?,
             Message::Reject(_) => {
                 self.need_fast()?;
-                self.our_opening.close();
+                self.our_first_word.close();
+                self.budget.spend(now, USELESS);
             }
-            Message::Have(_) | Message::Request(_) | Message::Piece { .. } | Message::Cancel(_) => {
-                self.our_opening.close();
+            Message::Have(_) => {
+                self.our_first_word.close();
+                self.budget.earn(EARNED_BY_HAVE);
             }
+            Message::Request(_) => {
+                self.our_first_word.close();
+                self.unanswered.blocks = self.unanswered.blocks.saturating_add(1);
+            }
+            Message::Piece { .. } => {
+                self.our_first_word.close();
+                self.budget.earn(EARNED_BY_BLOCK);
+            }
+            Message::Cancel(_) => self.our_first_word.close(),
+            Message::HashRequest(_) => self.unanswered.hashes = self.unanswered.hashes.saturating_add(1),
             Message::Extended { .. } if !self.extended() => return Err(ApiMisuse::ExtendedNotNegotiated),
             _ => {}
         }
-        message.encode(out);
-        self.idle.sent(now);
+        self.queue(now, message);
         Ok(())
     }
 
@@ -47,44 +59,30 @@ impl Connection {
     ///
     /// # Errors
     /// If it comes too late.
-    pub fn send_pieces(&mut self, now: Instant, have: &Bitfield, out: &mut Vec<u8>) -> Result<(), ApiMisuse> {
+    pub fn send_pieces(&mut self, now: Instant, have: &Bitfield) -> Result<(), ApiMisuse> {
         let count = have.count_ones();
         match (count, self.fast()) {
-            (0, true) => self.send(now, &Message::HaveNone, out),
-            (0, false) => self.open(),
-            (count, true) if count == have.len() => self.send(now, &Message::HaveAll, out),
-            _ => self.send(now, &Message::Bitfield(&have.to_bytes()), out),
+            (0, true) => self.send(now, &Message::HaveNone),
+            (0, false) => self.say_first(),
+            (count, true) if count == have.len() => self.send(now, &Message::HaveAll),
+            _ => self.send(now, &Message::Bitfield(&have.to_bytes())),
         }
     }
 
-    /// Chokes or unchokes the peer, if that changes anything; says whether it does.
-    pub fn set_choking(&mut self, now: Instant, choking: bool, out: &mut Vec<u8>) -> bool {
-        let changes = self.am_choking != choking;
-        if changes {
-            self.am_choking = choking;
-            if choking { Message::Choke } else { Message::Unchoke }.encode(out);
-            self.idle.sent(now);
+    /// Refuses a request. A peer without the fast extension is not told, as there is no message for it; the refusal
+    /// counts against its budget of useless messages all the same.
+    pub fn send_reject(&mut self, now: Instant, block: Block) {
+        if self.send(now, &Message::Reject(block.into())).is_err() {
+            self.budget.spend(now, USELESS);
         }
-        changes
     }
 
-    /// Tells the peer whether we are interested, if that changes anything; says whether it does.
-    pub fn set_interested(&mut self, now: Instant, interested: bool, out: &mut Vec<u8>) -> bool {
-        let changes = self.am_interested != interested;
-        if changes {
-            self.am_interested = interested;
-            if interested { Message::Interested } else { Message::NotInterested }.encode(out);
-            self.idle.sent(now);
-        }
-        changes
-    }
-
-    /// The 13 bytes that go before the data of `block`, for a caller that writes the data from where it lies.
-    #[must_use]
-    pub fn send_piece_header(&mut self, now: Instant, block: Block) -> [u8; PIECE_HEADER_LENGTH] {
-        self.our_opening.close();
+    /// So many `piece` messages have been handed to the socket that the driver has framed itself, with
+    /// [`Message::piece_header`], to send their data from where it lies.
+    pub fn handle_sent(&mut self, now: Instant, blocks: u32) {
+        self.our_first_word.close();
         self.idle.sent(now);
-        Message::piece_header(block.into())
+        self.budget.earn(EARNED_BY_BLOCK.saturating_mul(blocks));
     }
 
     /// Says what we can do; again later, when something has changed. Which extensions we take is added to `handshake`.
@@ -95,38 +93,72 @@ impl Connection {
         &mut self,
         now: Instant,
         handshake: &ExtendedHandshake<'_>,
-        out: &mut Vec<u8>,
     ) -> Result<(), ApiMisuse> {
         let payload = handshake.encode(self.extensions.offered());
-        self.send(now, &Message::Extended { id: extension::HANDSHAKE_ID, payload: &payload }, out)
+        self.send(now, &Message::Extended { id: extension::HANDSHAKE_ID, payload: &payload })
     }
 
     /// Sends a message of an extension, under the id that the peer has given it.
     ///
     /// # Errors
     /// If the peer has not offered this extension.
-    pub fn send_extension(
-        &mut self,
-        now: Instant,
-        extension: ExtensionId,
-        payload: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<(), ApiMisuse> {
+    pub fn send_extension(&mut self, now: Instant, extension: ExtensionId, payload: &[u8]) -> Result<(), ApiMisuse> {
         let id = self.extensions.remote_id(extension).ok_or(ApiMisuse::ExtensionNotOffered)?;
-        self.send(now, &Message::Extended { id, payload }, out)
+        self.send(now, &Message::Extended { id, payload })
+    }
+
+    /// Sends a message of `ut_metadata`. BEP 9.
+    ///
+    /// # Errors
+    /// If the peer has not offered this extension.
+    pub fn send_metadata(&mut self, now: Instant, message: &MetadataMessage<'_>) -> Result<(), ApiMisuse> {
+        self.send_extension(now, ExtensionId::METADATA, &message.encode())?;
+        if matches!(message, MetadataMessage::Request { .. }) {
+            self.unanswered.metadata = self.unanswered.metadata.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Takes back a piece that we have announced. BEP 54.
+    ///
+    /// # Errors
+    /// If the peer has not offered this extension.
+    pub fn send_dont_have(&mut self, now: Instant, piece: PieceIndex) -> Result<(), ApiMisuse> {
+        self.send_extension(now, ExtensionId::DONT_HAVE, &piece.get().to_be_bytes())
+    }
+
+    /// Sends a message of `ut_holepunch`. BEP 55.
+    ///
+    /// # Errors
+    /// If the peer has not offered this extension.
+    pub fn send_holepunch(&mut self, now: Instant, message: &Holepunch) -> Result<(), ApiMisuse> {
+        self.send_extension(now, ExtensionId::HOLEPUNCH, &message.encode())
+    }
+
+    pub(super) fn queue(&mut self, now: Instant, message: &Message<'_>) {
+        if tracing::enabled!(tracing::Level::TRACE) {
+            trace(message);
+        }
+        message.encode(&mut self.out);
+        self.idle.sent(now);
     }
 
     const fn need_fast(&self) -> Result<(), ApiMisuse> {
         if self.fast() { Ok(()) } else { Err(ApiMisuse::FastNotNegotiated) }
     }
 
-    fn open(&mut self) -> Result<(), ApiMisuse> {
-        if self.our_opening != Opening::Open {
+    fn say_first(&mut self) -> Result<(), ApiMisuse> {
+        if self.our_first_word != FirstWord::Open {
             return Err(ApiMisuse::TooLate);
         }
-        self.our_opening = Opening::Said;
+        self.our_first_word = FirstWord::Said;
         Ok(())
     }
+}
+
+#[cold]
+fn trace(message: &Message<'_>) {
+    tracing::trace!(?message, "sent");
 }
 
 /// A message that may not be sent on this connection.

@@ -1,8 +1,9 @@
-//! What may go wrong with a stream, and with fetching metadata. The only room with `io::Error`.
+//! What may go wrong with a stream, and with fetching metadata.
 
 use std::{error, fmt, io};
 
-use crate::{MetadataFault, PeerFault, mse};
+use super::mse;
+use crate::{MetadataFault, PeerFault};
 
 /// Why a [`PeerStream`](super::PeerStream) has ended, or a message has been of no use.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl fmt::Display for StreamError {
 impl error::Error for StreamError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            // What is shown is theirs already.
+            // `Display` shows the inner error already; its own source comes next in the chain.
             Self::Io(error) => error.source(),
             Self::Peer(fault) => fault.source(),
             Self::Closed | Self::UnknownTorrent => None,
@@ -59,7 +60,7 @@ pub enum FetchError {
     /// The peer cannot be reached.
     Connect(io::Error),
     /// There is no encrypted connection.
-    Encryption(mse::tokio::HandshakeError),
+    Encryption(mse::HandshakeError),
     /// The peer claims an impossible size, or sends blocks that do not fit.
     Metadata(MetadataFault),
     /// The peer does not know the extension, or does not have the metadata itself.
@@ -70,7 +71,7 @@ pub enum FetchError {
     Stream(StreamError),
     /// The time is over.
     TimedOut,
-    /// What the peer has sent has another hash.
+    /// The metadata that the peer has sent does not have the hash.
     WrongHash,
 }
 

@@ -12,13 +12,14 @@ use torrent_types::Bitfield;
 
 use super::{
     error::{FetchError, StreamError},
+    mse,
     options::{FetchOptions, MetadataHash, random},
     stream::{PeerStream, now},
 };
 use crate::{
-    Config, Event, ExtendedHandshake, ExtensionId, Extensions, Handshake, MetadataFault, MetadataFetch,
+    Config, Event, ExtendedHandshake, ExtensionId, Extensions, Handshake, MetadataEvent, MetadataFault, MetadataFetch,
     MetadataMessage, PeerFault, Reserved, Severity,
-    mse::{self, Initiator, Opening},
+    mse::{self as core, Initiator, Obfuscation},
 };
 
 /// Connects to a peer over TCP, encrypted or not as [`FetchOptions::encryption`] says, asks it for the metadata of a
@@ -44,10 +45,10 @@ pub async fn fetch_metadata(
 ) -> Result<Bytes, FetchError> {
     let (hash, deadline) = (hash.into(), options.deadline());
     let mut outcome = Err(FetchError::TimedOut);
-    for opening in options.encryption.attempts() {
-        outcome = within(deadline, attempt(peer, hash, options, *opening)).await;
+    for obfuscation in options.encryption.attempts() {
+        outcome = within(deadline, attempt(peer, hash, options, *obfuscation)).await;
         match &outcome {
-            Err(error) if may_be_the_opening(error) => {}
+            Err(error) if may_be_the_obfuscation(error) => {}
             _ => return outcome,
         }
     }
@@ -55,7 +56,7 @@ pub async fn fetch_metadata(
 }
 
 /// Whether the peer may have ended the attempt because it does not like this kind of connection.
-const fn may_be_the_opening(error: &FetchError) -> bool {
+const fn may_be_the_obfuscation(error: &FetchError) -> bool {
     match error {
         FetchError::Encryption(_) => true,
         FetchError::Stream(error) => matches!(
@@ -88,17 +89,17 @@ async fn attempt(
     peer: SocketAddr,
     hash: MetadataHash,
     options: &FetchOptions,
-    opening: Opening,
+    obfuscation: Obfuscation,
 ) -> Result<Bytes, FetchError> {
     let stream = TcpStream::connect(peer).await.map_err(FetchError::Connect)?;
-    match (opening, options.encryption.methods()) {
-        (Opening::Obfuscated, Some(methods)) => {
-            let failed = |error: mse::Error| FetchError::Encryption(error.into());
-            let initiator = Initiator::new(hash.on_the_wire(), methods, &random(), &[]).map_err(failed)?;
+    match (obfuscation, options.encryption.methods()) {
+        (Obfuscation::Mse, Some(methods)) => {
+            let failed = |error: core::Error| FetchError::Encryption(error.into());
             // Leave time for the other kind.
-            let patience = options.timeout.checked_div(3).unwrap_or_default().min(mse::tokio::PATIENCE);
-            let deadline = now().checked_add(patience).unwrap_or_else(now);
-            let stream = mse::tokio::connect(stream, initiator, deadline).await.map_err(FetchError::Encryption)?;
+            let timeout = options.timeout.checked_div(3).unwrap_or_default().min(Initiator::TIMEOUT);
+            let initiator = Initiator::new(now().into(), hash.on_the_wire(), methods, &random(), &[]);
+            let initiator = initiator.map_err(failed)?.with_timeout(timeout);
+            let stream = mse::connect(stream, initiator).await.map_err(FetchError::Encryption)?;
             converse(stream, hash, options).await
         }
         _ => converse(stream, hash, options).await,
@@ -119,20 +120,19 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     if !peer.connection().extended() {
         return Err(FetchError::NoMetadata);
     }
-    peer.with_connection(|connection, now, out| {
-        connection.send_pieces(now, &Bitfield::new(0), out)?;
-        connection.send_extended_handshake(now, &ExtendedHandshake::default(), out)
+    peer.with_connection(|connection, now| {
+        connection.send_pieces(now, &Bitfield::new(0))?;
+        connection.send_extended_handshake(now, &ExtendedHandshake::default())
     })
     .expect("the peer has just agreed to it, and nothing was said before");
 
     let mut fetch = MetadataFetch::new(options.max_size);
     loop {
-        while let Some(((), piece)) = fetch.poll_request(now().into()) {
-            let request = MetadataMessage::Request { piece }.encode();
-            peer.with_connection(|connection, now, out| {
-                connection.send_extension(now, ExtensionId::METADATA, &request, out)
-            })
-            .map_err(|_| FetchError::NoMetadata)?;
+        fetch.handle_timeout(now().into());
+        while let Some(((), piece)) = fetch.poll_request() {
+            let request = MetadataMessage::Request { piece };
+            peer.with_connection(|connection, now| connection.send_metadata(now, &request))
+                .map_err(|_| FetchError::NoMetadata)?;
         }
         match peer.next().await {
             // A later handshake says only what has changed: what counts is what all of them say together.
@@ -140,20 +140,25 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
                 let connection = peer.connection();
                 let takes = connection.peer_takes(ExtensionId::METADATA);
                 let size = connection.remote().metadata_size.filter(|_| takes).ok_or(FetchError::NoMetadata)?;
-                fetch.offer((), size).map_err(FetchError::Metadata)?;
+                fetch.handle_offer(now().into(), (), size).map_err(FetchError::Metadata)?;
             }
             Ok(Event::Metadata(MetadataMessage::Data { piece, total_size, data })) => {
                 match fetch.handle_data(now().into(), (), piece, total_size, data) {
-                    Ok(Some(assembled)) if hash.is_of(assembled.bytes()) => return Ok(assembled.into_bytes().into()),
-                    Ok(Some(_)) => return Err(FetchError::WrongHash),
-                    Ok(None) | Err(MetadataFault::Unrequested) => {}
+                    Ok(()) | Err(MetadataFault::Unrequested) => {}
                     Err(fault) => return Err(FetchError::Metadata(fault)),
                 }
             }
             Ok(Event::Metadata(MetadataMessage::Reject { .. })) => return Err(FetchError::Rejected),
             Ok(_) => {}
-            Err(StreamError::Peer(fault)) if fault.severity() < Severity::Fatal => {}
+            Err(StreamError::Peer(fault)) if fault.severity() == Severity::Ignore => {}
             Err(error) => return Err(error.into()),
+        }
+        match fetch.poll_event() {
+            Some(MetadataEvent::Assembled(assembled)) if hash.is_of(assembled.bytes()) => {
+                return Ok(assembled.into_bytes().into());
+            }
+            Some(_) => return Err(FetchError::WrongHash),
+            None => {}
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The adaptor for tokio. In: any stream. Out: a peer that one can talk to, or just its metadata.
-//! Never: rules of the protocol (see `session`).
+//! The driver for tokio. In: any stream. Out: a peer that one can talk to, or just its metadata, encrypted or not.
+//! Never: rules of the protocol (see `peer_session`, `mse` and `MetadataFetch`).
 
 mod error;
 mod fetch;
+pub mod mse;
 mod options;
 mod stream;
 

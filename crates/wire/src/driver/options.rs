@@ -40,7 +40,7 @@ impl Default for FetchOptions {
 }
 
 impl FetchOptions {
-    /// Who we say we are. Default: a random id.
+    /// The peer id that we give. Default: a random one.
     #[must_use]
     pub const fn peer_id(mut self, peer_id: PeerId) -> Self {
         self.peer_id = peer_id;

@@ -126,10 +126,12 @@ impl<'a> ExtendedHandshake<'a> {
     }
 }
 
-/// What is kept of a peer's extended handshakes; later ones add to earlier ones.
+/// What is kept of a peer's extended handshakes, of which later ones add to earlier ones, and of its `port` message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RemoteInfo {
+    /// UDP port of its DHT node, from its `port` message. BEP 5.
+    pub dht_port: Option<u16>,
     /// The port on which it accepts connections.
     pub listen_port: Option<u16>,
     /// Length of the info dictionary in bytes, says the peer.
@@ -142,7 +144,7 @@ pub struct RemoteInfo {
 
 impl Default for RemoteInfo {
     fn default() -> Self {
-        Self { listen_port: None, metadata_size: None, reqq: 250, upload_only: false }
+        Self { dht_port: None, listen_port: None, metadata_size: None, reqq: 250, upload_only: false }
     }
 }
 

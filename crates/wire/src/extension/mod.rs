@@ -1,5 +1,5 @@
-//! The extension protocol and the extensions that everybody speaks. Spec: BEP 10; each file names its own.
-//! In: payloads of extended messages. Out: what they say; and the other way about. Never: sockets, the swarm.
+//! The extension protocol and the common extensions. Spec: BEP 10; each file names its own.
+//! In: payloads of extended messages. Out: what they say; and the reverse. Never: sockets, the swarm.
 
 mod handshake;
 mod holepunch;
@@ -11,10 +11,11 @@ use torrent_bencode::Options;
 
 pub use handshake::{ExtendedHandshake, RemoteInfo};
 pub use holepunch::{Holepunch, HolepunchError};
-pub use metadata::{Assembled, METADATA_BLOCK_LENGTH, MetadataFault, MetadataFetch, MetadataMessage};
-pub use pex::{Pex, PexFlags, PexIntake, PexOutlet};
+pub use metadata::{Assembled, METADATA_BLOCK_LENGTH, MetadataEvent, MetadataFault, MetadataFetch, MetadataMessage};
+pub use pex::{Pex, PexFlags, PexOutlet};
 pub use registry::{ExtensionId, Extensions, ExtensionsError};
 
+pub(crate) use pex::PexIntake;
 pub(crate) use registry::Registry;
 
 use std::{error, fmt};

@@ -1,6 +1,6 @@
 //! Plain or obfuscated? Both come in on one port. Spec: BEP 3 § "peer protocol" for the plain beginning.
 
-use super::Opening;
+use super::Obfuscation;
 
 /// How a BitTorrent handshake begins. BEP 3 § "peer protocol".
 const PLAIN: &[u8; 20] = b"\x13BitTorrent protocol";
@@ -9,19 +9,19 @@ const PLAIN: &[u8; 20] = b"\x13BitTorrent protocol";
 /// 20 are always enough. What is not BitTorrent at all counts as obfuscated: a [`Responder`](super::Responder) finds out.
 ///
 /// ```
-/// use torrent_wire::mse::{Opening, detect};
+/// use torrent_wire::mse::{Obfuscation, detect};
 ///
 /// assert_eq!(detect(b"\x13BitTorrent"), None);
-/// assert_eq!(detect(b"\x13BitTorrent protocol"), Some(Opening::Plain));
-/// assert_eq!(detect(b"\x13BitTornado"), Some(Opening::Obfuscated));
+/// assert_eq!(detect(b"\x13BitTorrent protocol"), Some(Obfuscation::Plain));
+/// assert_eq!(detect(b"\x13BitTornado"), Some(Obfuscation::Mse));
 /// ```
 #[must_use]
-pub fn detect(first: &[u8]) -> Option<Opening> {
+pub fn detect(first: &[u8]) -> Option<Obfuscation> {
     if first.starts_with(PLAIN) {
-        Some(Opening::Plain)
+        Some(Obfuscation::Plain)
     } else if PLAIN.starts_with(first) {
         None
     } else {
-        Some(Opening::Obfuscated)
+        Some(Obfuscation::Mse)
     }
 }

@@ -36,6 +36,8 @@ pub enum Error {
     /// Peer's fault, or not MSE at all: no synchronisation mark within the longest padding. An initiator sees this when
     /// the responder does not serve the torrent and goes on talking.
     SyncNotFound,
+    /// The peer took too long. Many that know no MSE wait for more bytes instead of hanging up.
+    TimedOut,
     /// Refused: the lookup does not know this torrent.
     UnknownTorrent,
     /// Peer's fault: VC does not decrypt to zeros, so the two sides have different keys.
@@ -54,6 +56,7 @@ impl fmt::Display for Error {
             Self::NotProvided { selected } => write!(f, "the peer selected {selected:#x}, which was not provided"),
             Self::PadTooLong { length } => write!(f, "a padding of {length} bytes is too long"),
             Self::SyncNotFound => write!(f, "no synchronisation mark within {MAX_PAD} bytes"),
+            Self::TimedOut => f.write_str("the handshake took too long"),
             Self::UnknownTorrent => f.write_str("no torrent of ours matches the peer's request"),
             Self::WrongVerification => f.write_str("the verification constant is wrong"),
         }

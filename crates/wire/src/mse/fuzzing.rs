@@ -4,15 +4,18 @@
 //! first padding; the others are what it says from there on, encrypted for it where the protocol encrypts. Each input runs
 //! twice, in chunks and byte by byte, with the same result.
 
+use std::time::Instant;
+
 use super::{
-    Error, Established, Initiator, MAX_PAD, Method, Methods, Progress, Responder,
+    Error, Established, Initiator, MAX_PAD, Method, Methods, Responder,
     forger::{self, Forger, TORRENT},
 };
 
 /// A hostile responder.
 pub fn initiator(data: &[u8]) {
     let Some((plan, said)) = Plan::read(data) else { return };
-    let new = || Initiator::new(TORRENT, plan.methods, &[1; 32], b"payload").expect("a short payload");
+    let now = start();
+    let new = || Initiator::new(now, TORRENT, plan.methods, &[1; 32], b"payload").expect("a short payload");
     let mut sent = Vec::new();
     new().poll_transmit(&mut sent);
 
@@ -30,9 +33,9 @@ pub fn initiator(data: &[u8]) {
         let mut sent = Vec::new();
         initiator.poll_transmit(&mut sent);
         drive(&stream, chunk, &mut sent, |part, out| {
-            let progress = initiator.handle_bytes(part);
+            let used = initiator.handle_bytes(now, part);
             initiator.poll_transmit(out);
-            progress
+            Ok((used?, initiator.poll_event()))
         })
     };
     check(&plan, &run(plan.chunk), &run(1));
@@ -41,14 +44,15 @@ pub fn initiator(data: &[u8]) {
 /// A hostile initiator.
 pub fn responder(data: &[u8]) {
     let Some((plan, said)) = Plan::read(data) else { return };
-    let new = || Responder::new(plan.methods, &[2; 32]);
+    let now = start();
+    let new = || Responder::new(now, plan.methods, &[2; 32]);
     let forger = Forger::new();
     let stream = match plan.honest_steps {
         0 => said.to_vec(),
         1 => [forger.public(), said].concat(),
         steps => {
             let (mut responder, mut sent) = (new(), Vec::new());
-            let _: Result<_, _> = responder.handle_bytes(forger.public(), forger::known);
+            let _: Result<_, _> = responder.handle_bytes(now, forger.public(), forger::known);
             responder.poll_transmit(&mut sent);
             let secret = forger.secret(&sent);
             let rest = if steps == 2 { said.to_vec() } else { forger::request(&secret, &TORRENT, said) };
@@ -58,12 +62,17 @@ pub fn responder(data: &[u8]) {
     let run = |chunk| {
         let mut responder = new();
         drive(&stream, chunk, &mut Vec::new(), |part, out| {
-            let progress = responder.handle_bytes(part, forger::known);
+            let used = responder.handle_bytes(now, part, forger::known);
             responder.poll_transmit(out);
-            progress
+            Ok((used?, responder.poll_event()))
         })
     };
     check(&plan, &run(plan.chunk), &run(1));
+}
+
+#[expect(clippy::disallowed_methods, reason = "a run has to begin somewhen")]
+fn start() -> Instant {
+    Instant::now()
 }
 
 struct Plan {
@@ -100,17 +109,20 @@ fn drive(
     stream: &[u8],
     chunk: usize,
     sent: &mut Vec<u8>,
-    mut handle: impl FnMut(&[u8], &mut Vec<u8>) -> Result<Progress, Error>,
+    mut handle: impl FnMut(&[u8], &mut Vec<u8>) -> Result<(usize, Option<Established>), Error>,
 ) -> Outcome {
     let mut consumed = 0_usize;
     let mut end = Ok(None);
     let mut payload = Vec::new();
     for part in stream.chunks(chunk) {
         match handle(part, sent) {
-            Ok(Progress::NeedMore) => consumed = consumed.saturating_add(part.len()),
-            Ok(Progress::Done(Established { consumed: count, mut ciphers, info_hash })) => {
+            Ok((used, None)) => {
+                assert_eq!(used, part.len());
+                consumed = consumed.saturating_add(used);
+            }
+            Ok((used, Some(Established { mut ciphers, info_hash }))) => {
                 assert_eq!(info_hash, TORRENT);
-                consumed = consumed.saturating_add(count);
+                consumed = consumed.saturating_add(used);
                 end = Ok(Some(ciphers.method()));
                 payload = stream.get(consumed..).expect("no more was consumed than given").to_vec();
                 payload.chunks_mut(chunk).for_each(|part| ciphers.decrypt(part));

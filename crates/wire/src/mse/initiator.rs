@@ -1,12 +1,16 @@
 //! The side that dials: steps 1, 3 and 5 of the diagram in `mse`.
 //! Never: more of the peer's bytes kept than one field of fixed size.
 
-use std::{fmt, mem};
+use std::{
+    fmt, mem,
+    time::{Duration, Instant},
+};
 
 use torrent_types::InfoHash;
 
 use super::{
-    Ciphers, Decryptor, Encryptor, Error, Established, MAX_INITIAL_PAYLOAD, Method, Methods, Progress, VC,
+    Ciphers, Decryptor, Encryptor, Error, Established, MAX_INITIAL_PAYLOAD, Method, Methods, VC,
+    deadline::Deadline,
     dh::{KEY_LENGTH, KeyPair, PublicKey, SharedSecret},
     entropy::Entropy,
     intake::{Field, Mark, Pad},
@@ -16,17 +20,25 @@ use super::{
 
 /// The MSE handshake of the side that dials.
 ///
-/// After [`Self::new`] and after each [`Self::handle_bytes`], send what [`Self::poll_transmit`] gives.
+/// After [`Self::new`] and after each [`Self::handle_bytes`], send what [`Self::poll_transmit`] gives, until
+/// [`Self::poll_event`] gives the end.
 /// At most 608 bytes are sent, then 568 and the initial payload. The peer may send 616 bytes before it must have shown
 /// that it knows the secret and the torrent, and 518 more.
 pub struct Initiator {
     info_hash: InfoHash,
     methods: Methods,
     phase: Phase,
+    deadline: Deadline,
+    end: Option<Established>,
     unsent: Vec<u8>,
 }
 
 impl Initiator {
+    /// How long the handshake may take unless [`with_timeout`](Self::with_timeout) says otherwise: two round trips and two
+    /// exponentiations. A peer without MSE often waits for more bytes instead of closing, so this is short enough to try
+    /// again in plain.
+    pub const TIMEOUT: Duration = Duration::from_secs(4);
+
     /// Begins a handshake about the torrent `info_hash`.
     ///
     /// `seed` decides the secret exponent and all paddings; take it from the operating system, fresh for each connection.
@@ -37,7 +49,13 @@ impl Initiator {
     /// # Errors
     ///
     /// [`Error::InitialPayloadTooLong`] over [`MAX_INITIAL_PAYLOAD`] bytes.
-    pub fn new(info_hash: InfoHash, methods: Methods, seed: &[u8; 32], initial_payload: &[u8]) -> Result<Self, Error> {
+    pub fn new(
+        now: Instant,
+        info_hash: InfoHash,
+        methods: Methods,
+        seed: &[u8; 32],
+        initial_payload: &[u8],
+    ) -> Result<Self, Error> {
         let length = initial_payload.len();
         let ia_length = u16::try_from(length).map_err(|_| Error::InitialPayloadTooLong { length })?;
         debug_assert!(length <= MAX_INITIAL_PAYLOAD);
@@ -47,30 +65,62 @@ impl Initiator {
         entropy.pad(&mut unsent);
         let initial_payload = InitialPayload { bytes: initial_payload.to_vec(), length: ia_length };
         let phase = Phase::AwaitKey { field: Field::new(), keys, entropy, initial_payload };
-        Ok(Self { info_hash, methods, phase, unsent })
+        let deadline = Deadline::new(now, Self::TIMEOUT);
+        Ok(Self { info_hash, methods, phase, deadline, end: None, unsent })
     }
 
-    /// Takes received bytes, in chunks of any size.
+    /// How long the handshake may take, from [`Self::new`] on. Default: [`Self::TIMEOUT`].
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.deadline.set_timeout(timeout);
+        self
+    }
+
+    /// Takes received bytes, in chunks of any size; returns how many of them belonged to the handshake. Fewer than all only
+    /// at its end: the rest is payload, still to be decrypted.
     ///
     /// # Errors
     ///
     /// The handshake is over and the connection of no use. [`Error::Finished`] if it had been over before.
-    pub fn handle_bytes(&mut self, received: &[u8]) -> Result<Progress, Error> {
+    pub fn handle_bytes(&mut self, now: Instant, received: &[u8]) -> Result<usize, Error> {
+        self.handle_timeout(now)?;
         let mut input = received;
         let mut phase = mem::replace(&mut self.phase, Phase::Finished);
         loop {
             match self.step(phase, &mut input)? {
                 Step::Wait(same) => {
                     self.phase = same;
-                    return Ok(Progress::NeedMore);
+                    return Ok(received.len());
                 }
                 Step::Next(next) => phase = next,
                 Step::Done(ciphers) => {
-                    let consumed = received.len().saturating_sub(input.len());
-                    return Ok(Progress::Done(Established { consumed, info_hash: self.info_hash, ciphers }));
+                    self.end = Some(Established { info_hash: self.info_hash, ciphers });
+                    return Ok(received.len().saturating_sub(input.len()));
                 }
             }
         }
+    }
+
+    /// The end of the handshake, once.
+    pub const fn poll_event(&mut self) -> Option<Established> {
+        self.end.take()
+    }
+
+    /// When to call [`Self::handle_timeout`]; `None` once the handshake is over.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if matches!(self.phase, Phase::Finished) { None } else { self.deadline.instant() }
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] if the peer has taken too long. The handshake is over then.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        if self.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.phase = Phase::Finished;
+            return Err(Error::TimedOut);
+        }
+        Ok(())
     }
 
     /// Appends the bytes to be sent now; whether there were any.

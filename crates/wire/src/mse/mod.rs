@@ -1,10 +1,10 @@
 //! Message Stream Encryption (MSE/PE): a handshake that hides BitTorrent from traffic shapers, and the ciphers it ends with.
 //! Spec: "Message Stream Encryption" on the Azureus/Vuze wiki; there is no BEP. It is obfuscation: RC4 and a 768-bit
-//! exchange without authentication. Whoever knows the info hash can sit in the middle. It keeps no secrets, and nothing here
-//! is hardened as if it did: no constant time, no wiping of keys.
+//! exchange without authentication. Anybody who knows the info hash can sit in the middle. It keeps no secrets, and nothing
+//! here is hardened as if it did: no constant time, no wiping of keys.
 //!
 //! In: the bytes of one stream in chunks of any size, and a seed. Out: bytes to send, then [`Ciphers`] for the payload.
-//! Never: sockets, clocks, randomness of its own, payload buffers. The adaptor for tokio is the module `tokio`.
+//! Never: sockets, clocks, randomness of its own, payload buffers. The driver for tokio is `driver::mse`.
 //!
 //! ```text
 //!  Initiator (A)                                                       Responder (B)
@@ -19,35 +19,39 @@
 //! SKEY is the info hash, S the shared secret, VC eight zero bytes; ENCRYPT is RC4, ENCRYPT2 what step 4 selected.
 //!
 //! ```
+//! # use std::time::Instant;
 //! use torrent_types::InfoHash;
-//! use torrent_wire::mse::{Initiator, Method, Methods, Progress, Responder, SkeyIndex};
+//! use torrent_wire::mse::{Initiator, Method, Methods, Responder, SkeyIndex};
 //!
+//! # let now = Instant::now();
 //! let torrent = InfoHash::new([7; 20]);
 //! let mut skeys = SkeyIndex::new();
 //! skeys.insert(torrent);
 //!
-//! // The seeds come from the operating system in earnest; the same seed gives the same handshake.
-//! let mut a = Initiator::new(torrent, Methods::PreferRc4, &[1; 32], b"hello")?;
-//! let mut b = Responder::new(Methods::PreferRc4, &[2; 32]);
+//! // Take the seeds from the operating system; the same seed gives the same handshake.
+//! let mut a = Initiator::new(now, torrent, Methods::PreferRc4, &[1; 32], b"hello")?;
+//! let mut b = Responder::new(now, Methods::PreferRc4, &[2; 32]);
 //!
 //! let (mut to_b, mut to_a) = (Vec::new(), Vec::new());
 //! a.poll_transmit(&mut to_b);
-//! assert!(matches!(b.handle_bytes(&to_b, |skey| skeys.lookup(skey))?, Progress::NeedMore));
+//! b.handle_bytes(now, &to_b, |skey| skeys.lookup(skey))?;
 //! b.poll_transmit(&mut to_a);
-//! assert!(matches!(a.handle_bytes(&to_a)?, Progress::NeedMore));
+//! a.handle_bytes(now, &to_a)?;
 //! to_b.clear();
 //! a.poll_transmit(&mut to_b);
-//! let Progress::Done(mut done) = b.handle_bytes(&to_b, |skey| skeys.lookup(skey))? else { panic!() };
+//! let used = b.handle_bytes(now, &to_b, |skey| skeys.lookup(skey))?;
+//! let mut done = b.poll_event().unwrap();
 //! assert_eq!((done.info_hash, done.ciphers.method()), (torrent, Method::Rc4));
 //!
-//! // What was not consumed is payload. It begins with the initiator's initial payload.
-//! let payload = &mut to_b[done.consumed..];
+//! // What was not used is payload. It begins with the initiator's initial payload.
+//! let payload = &mut to_b[used..];
 //! done.ciphers.decrypt(payload);
 //! assert_eq!(payload, b"hello");
 //! # Ok::<(), torrent_wire::mse::Error>(())
 //! ```
 
 mod ciphers;
+mod deadline;
 mod detect;
 mod dh;
 mod entropy;
@@ -71,8 +75,6 @@ mod policy;
 mod rc4;
 mod responder;
 mod skey;
-#[cfg(feature = "tokio")]
-pub mod tokio;
 
 #[cfg(test)]
 mod tests;
@@ -81,7 +83,7 @@ pub use ciphers::{Ciphers, Decryptor, Encryptor};
 pub use detect::detect;
 pub use error::Error;
 pub use initiator::Initiator;
-pub use policy::{Method, Methods, Opening, Policy};
+pub use policy::{Method, Methods, Obfuscation, Policy};
 pub use responder::Responder;
 pub use skey::{SkeyHash, SkeyIndex};
 
@@ -103,23 +105,10 @@ const HASH_LENGTH: usize = 20;
 /// VC, "verification constant".
 const VC: [u8; 8] = [0; 8];
 
-/// What came of the bytes just handled.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Progress {
-    /// All input was consumed. Send what `poll_transmit` gives, then wait for more bytes.
-    NeedMore,
-    /// The handshake is over. The responder has a last answer to send: `poll_transmit` once more.
-    Done(Established),
-}
-
 /// The end of a successful handshake.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Established {
-    /// How many bytes of the last input belonged to the handshake. The rest is payload, still to be decrypted with
-    /// `ciphers`; on the responder's side it begins with the initiator's initial payload.
-    pub consumed: usize,
     /// The torrent.
     pub info_hash: InfoHash,
     /// For all payload from here on.

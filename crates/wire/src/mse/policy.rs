@@ -12,7 +12,7 @@ use super::Error;
 /// | `Preferred` | both | obfuscated, then plain | RC4, else plaintext |
 /// | `Required` | obfuscated | obfuscated | RC4 only |
 ///
-/// `Required` finds fewer peers: whoever speaks no MSE is lost. A client that wants obfuscated connections but no cost
+/// `Required` finds fewer peers: those that speak no MSE are lost. A client that wants obfuscated connections but no cost
 /// for the payload takes `Preferred` together with [`Methods::PreferPlaintext`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -31,25 +31,25 @@ pub enum Policy {
 impl Policy {
     /// How to dial a peer: the next one is for when the one before failed before a BitTorrent handshake came back.
     #[must_use]
-    pub const fn attempts(self) -> &'static [Opening] {
+    pub const fn attempts(self) -> &'static [Obfuscation] {
         match self {
-            Self::Disabled => &[Opening::Plain],
-            Self::Allowed => &[Opening::Plain, Opening::Obfuscated],
-            Self::Preferred => &[Opening::Obfuscated, Opening::Plain],
-            Self::Required => &[Opening::Obfuscated],
+            Self::Disabled => &[Obfuscation::Plain],
+            Self::Allowed => &[Obfuscation::Plain, Obfuscation::Mse],
+            Self::Preferred => &[Obfuscation::Mse, Obfuscation::Plain],
+            Self::Required => &[Obfuscation::Mse],
         }
     }
 
     /// Whether an incoming connection of this kind is welcome.
     #[must_use]
-    pub const fn accepts(self, incoming: Opening) -> bool {
+    pub const fn accepts(self, incoming: Obfuscation) -> bool {
         match incoming {
-            Opening::Plain => !matches!(self, Self::Required),
-            Opening::Obfuscated => !matches!(self, Self::Disabled),
+            Obfuscation::Plain => !matches!(self, Self::Required),
+            Obfuscation::Mse => !matches!(self, Self::Disabled),
         }
     }
 
-    /// The methods for an obfuscated connection; `None` if there shall be none.
+    /// The methods for an obfuscated connection; `None` if there are to be no such connections.
     #[must_use]
     pub const fn methods(self) -> Option<Methods> {
         match self {
@@ -63,12 +63,12 @@ impl Policy {
 
 /// How a connection begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Opening {
+#[expect(clippy::exhaustive_enums, reason = "a driver has to open each of them")]
+pub enum Obfuscation {
     /// With the BitTorrent handshake of BEP 3.
     Plain,
     /// With an MSE handshake.
-    Obfuscated,
+    Mse,
 }
 
 /// How the payload travels after the handshake.
@@ -172,7 +172,7 @@ mod tests {
             for &attempt in policy.attempts() {
                 assert!(policy.accepts(attempt), "{policy:?} {attempt:?}");
             }
-            assert_eq!(policy.methods().is_some(), policy.accepts(Opening::Obfuscated), "{policy:?}");
+            assert_eq!(policy.methods().is_some(), policy.accepts(Obfuscation::Mse), "{policy:?}");
         }
     }
 }

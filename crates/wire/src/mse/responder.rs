@@ -1,12 +1,16 @@
 //! The side that is dialled: steps 2 and 4 of the diagram in `mse`.
 //! Never: more of the peer's bytes kept than one field of fixed size; which torrents there are (the caller's lookup knows).
 
-use std::{fmt, mem};
+use std::{
+    fmt, mem,
+    time::{Duration, Instant},
+};
 
 use torrent_types::InfoHash;
 
 use super::{
-    Ciphers, Decryptor, Encryptor, Error, Established, HASH_LENGTH, Method, Methods, Progress, SkeyHash, VC,
+    Ciphers, Decryptor, Encryptor, Error, Established, HASH_LENGTH, Method, Methods, SkeyHash, VC,
+    deadline::Deadline,
     dh::{KEY_LENGTH, KeyPair, PublicKey, SharedSecret},
     entropy::Entropy,
     intake::{Field, Mark, Pad},
@@ -22,19 +26,36 @@ use super::{
 pub struct Responder {
     methods: Methods,
     phase: Phase,
+    deadline: Deadline,
+    end: Option<Established>,
     unsent: Vec<u8>,
 }
 
 impl Responder {
+    /// How long the handshake may take unless [`with_timeout`](Self::with_timeout) says otherwise. It includes the time for
+    /// which the initiator waits for our public key over a slow line.
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
+
     /// Awaits a handshake. `seed` decides the secret exponent and all paddings; take it from the operating system, fresh
     /// for each connection.
     #[must_use]
-    pub const fn new(methods: Methods, seed: &[u8; 32]) -> Self {
+    pub const fn new(now: Instant, methods: Methods, seed: &[u8; 32]) -> Self {
         let phase = Phase::AwaitKey { field: Field::new(), entropy: Entropy::new(seed) };
-        Self { methods, phase, unsent: Vec::new() }
+        let deadline = Deadline::new(now, Self::TIMEOUT);
+        Self { methods, phase, deadline, end: None, unsent: Vec::new() }
     }
 
-    /// Takes received bytes, in chunks of any size. `lookup` is called at most once in the whole handshake, when the peer
+    /// How long the handshake may take, from [`Self::new`] on. Default: [`Self::TIMEOUT`].
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.deadline.set_timeout(timeout);
+        self
+    }
+
+    /// Takes received bytes, in chunks of any size; returns how many of them belonged to the handshake. Fewer than all only
+    /// at its end: the rest is payload, still to be decrypted, that begins with the initiator's initial payload.
+    ///
+    /// `lookup` is called at most once in the whole handshake, when the peer
     /// has named the torrent; see [`SkeyIndex::lookup`](super::SkeyIndex::lookup).
     ///
     /// # Errors
@@ -42,24 +63,48 @@ impl Responder {
     /// The handshake is over and the connection of no use. [`Error::Finished`] if it had been over before.
     pub fn handle_bytes(
         &mut self,
+        now: Instant,
         received: &[u8],
         lookup: impl Fn(&SkeyHash) -> Option<InfoHash>,
-    ) -> Result<Progress, Error> {
+    ) -> Result<usize, Error> {
+        self.handle_timeout(now)?;
         let mut input = received;
         let mut phase = mem::replace(&mut self.phase, Phase::Finished);
         loop {
             match self.step(phase, &mut input, &lookup)? {
                 Step::Wait(same) => {
                     self.phase = same;
-                    return Ok(Progress::NeedMore);
+                    return Ok(received.len());
                 }
                 Step::Next(next) => phase = next,
                 Step::Done(info_hash, ciphers) => {
-                    let consumed = received.len().saturating_sub(input.len());
-                    return Ok(Progress::Done(Established { consumed, info_hash, ciphers }));
+                    self.end = Some(Established { info_hash, ciphers });
+                    return Ok(received.len().saturating_sub(input.len()));
                 }
             }
         }
+    }
+
+    /// The end of the handshake, once. There is a last answer to send: [`Self::poll_transmit`] once more.
+    pub const fn poll_event(&mut self) -> Option<Established> {
+        self.end.take()
+    }
+
+    /// When to call [`Self::handle_timeout`]; `None` once the handshake is over.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if matches!(self.phase, Phase::Finished) { None } else { self.deadline.instant() }
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] if the peer has taken too long. The handshake is over then.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        if self.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.phase = Phase::Finished;
+            return Err(Error::TimedOut);
+        }
+        Ok(())
     }
 
     /// Appends the bytes to be sent now; whether there were any.

@@ -1,5 +1,7 @@
 //! Both roles against each other, and against peers that break the rules.
 
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
 use torrent_types::InfoHash;
 
@@ -27,11 +29,11 @@ enum Role {
 
 impl Side {
     fn initiator(methods: Methods, seed: u8, initial_payload: &[u8]) -> Self {
-        Self::new(Role::Initiator(Initiator::new(TORRENT, methods, &[seed; 32], initial_payload).unwrap()))
+        Self::new(Role::Initiator(Initiator::new(start(), TORRENT, methods, &[seed; 32], initial_payload).unwrap()))
     }
 
     fn responder(methods: Methods, seed: u8) -> Self {
-        Self::new(Role::Responder(Responder::new(methods, &[seed; 32])))
+        Self::new(Role::Responder(Responder::new(start(), methods, &[seed; 32])))
     }
 
     fn new(role: Role) -> Self {
@@ -50,18 +52,16 @@ impl Side {
     fn receive(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let mut rest = bytes.to_vec();
         if self.end.is_none() {
-            let progress = match &mut self.role {
-                Role::Initiator(initiator) => initiator.handle_bytes(bytes)?,
-                Role::Responder(responder) => responder.handle_bytes(bytes, known)?,
+            let used = match &mut self.role {
+                Role::Initiator(initiator) => initiator.handle_bytes(start(), bytes)?,
+                Role::Responder(responder) => responder.handle_bytes(start(), bytes, known)?,
             };
             self.transmit();
-            match progress {
-                Progress::NeedMore => return Ok(()),
-                Progress::Done(end) => {
-                    rest.drain(..end.consumed);
-                    self.end = Some(end);
-                }
-            }
+            rest.drain(..used);
+            self.end = match &mut self.role {
+                Role::Initiator(initiator) => initiator.poll_event(),
+                Role::Responder(responder) => responder.poll_event(),
+            };
         }
         if let Some(end) = &mut self.end {
             end.ciphers.decrypt(&mut rest);
@@ -98,23 +98,25 @@ fn deliver(from: &mut Side, to: &mut Side, chunk: usize) -> Result<Vec<u8>, Erro
 }
 
 /// What a responder says to step 3 with this header.
-fn forged(methods: Methods, info_hash: InfoHash, header: &[u8]) -> Result<Progress, Error> {
-    let (mut responder, forger) = (Responder::new(methods, &[8; 32]), Forger::new());
-    assert!(matches!(responder.handle_bytes(forger.public(), known), Ok(Progress::NeedMore)));
+fn forged(methods: Methods, info_hash: InfoHash, header: &[u8]) -> Result<Option<Method>, Error> {
+    let (mut responder, forger) = (Responder::new(start(), methods, &[8; 32]), Forger::new());
+    assert_eq!(responder.handle_bytes(start(), forger.public(), known), Ok(96));
     let mut sent = Vec::new();
     responder.poll_transmit(&mut sent);
     let secret = forger.secret(&sent);
-    assert!(matches!(responder.handle_bytes(&forger::sync_of_initiator(&secret), known), Ok(Progress::NeedMore)));
-    responder.handle_bytes(&forger::request(&secret, &info_hash, header), known)
+    assert_eq!(responder.handle_bytes(start(), &forger::sync_of_initiator(&secret), known), Ok(20));
+    responder.handle_bytes(start(), &forger::request(&secret, &info_hash, header), known)?;
+    Ok(responder.poll_event().map(|end| end.ciphers.method()))
 }
 
 /// What an initiator says to step 4 with this header.
-fn forged_answer(methods: Methods, header: &[u8]) -> Result<Progress, Error> {
-    let mut initiator = Initiator::new(TORRENT, methods, &[8; 32], b"").unwrap();
+fn forged_answer(methods: Methods, header: &[u8]) -> Result<Option<Method>, Error> {
+    let mut initiator = Initiator::new(start(), TORRENT, methods, &[8; 32], b"").unwrap();
     let (mut sent, forger) = (Vec::new(), Forger::new());
     initiator.poll_transmit(&mut sent);
-    assert!(matches!(initiator.handle_bytes(forger.public()), Ok(Progress::NeedMore)));
-    initiator.handle_bytes(&forger::answer(&forger.secret(&sent), header))
+    assert_eq!(initiator.handle_bytes(start(), forger.public()), Ok(96));
+    initiator.handle_bytes(start(), &forger::answer(&forger.secret(&sent), header))?;
+    Ok(initiator.poll_event().map(|end| end.ciphers.method()))
 }
 
 fn header(vc: u8, methods: u32, pad: u16) -> Vec<u8> {
@@ -190,7 +192,7 @@ fn an_initial_payload_has_a_limit() {
     converse(&mut a, &mut b, 1000).unwrap();
     assert_eq!(b.payload, longest);
     let length = MAX_INITIAL_PAYLOAD + 1;
-    let error = Initiator::new(TORRENT, Methods::Rc4, &[1; 32], &vec![1; length]).unwrap_err();
+    let error = Initiator::new(start(), TORRENT, Methods::Rc4, &[1; 32], &vec![1; length]).unwrap_err();
     assert_eq!(error, Error::InitialPayloadTooLong { length });
 }
 
@@ -200,12 +202,12 @@ fn degenerate_keys_end_the_handshake_of_either_role() {
     // The last byte of P is 0x63.
     let near_prime = |n: u8| [&modular::PRIME[..95], &[n]].concat().try_into().unwrap();
     for key in [small(0), small(1), near_prime(0x62), near_prime(0x63), near_prime(0x64), [0xff; 96]] {
-        let mut initiator = Initiator::new(TORRENT, Methods::Rc4, &[1; 32], HELLO).unwrap();
-        assert_eq!(initiator.handle_bytes(&key).unwrap_err(), Error::DegenerateKey);
-        let mut responder = Responder::new(Methods::Rc4, &[1; 32]);
-        assert_eq!(responder.handle_bytes(&key, known).unwrap_err(), Error::DegenerateKey);
+        let mut initiator = Initiator::new(start(), TORRENT, Methods::Rc4, &[1; 32], HELLO).unwrap();
+        assert_eq!(initiator.handle_bytes(start(), &key).unwrap_err(), Error::DegenerateKey);
+        let mut responder = Responder::new(start(), Methods::Rc4, &[1; 32]);
+        assert_eq!(responder.handle_bytes(start(), &key, known).unwrap_err(), Error::DegenerateKey);
         assert!(!responder.poll_transmit(&mut Vec::new()), "nothing is sent to such a peer");
-        assert_eq!(responder.handle_bytes(&key, known).unwrap_err(), Error::Finished);
+        assert_eq!(responder.handle_bytes(start(), &key, known).unwrap_err(), Error::Finished);
     }
 }
 
@@ -225,7 +227,7 @@ fn broken_requests_are_refused_with_their_reason() {
         assert_eq!(forged(Methods::Rc4, TORRENT, &header).unwrap_err(), error);
     }
     let whole = [header(0, 3, 1), vec![0; 3]].concat();
-    assert!(matches!(forged(Methods::Rc4, TORRENT, &whole), Ok(Progress::Done(_))));
+    assert_eq!(forged(Methods::Rc4, TORRENT, &whole), Ok(Some(Method::Rc4)));
 }
 
 #[test]
@@ -238,21 +240,55 @@ fn broken_answers_are_refused_with_their_reason() {
     ] {
         assert_eq!(forged_answer(Methods::Rc4, &header).unwrap_err(), error);
     }
-    assert!(matches!(forged_answer(Methods::Rc4, &header(1, 2, 0)), Ok(Progress::NeedMore)), "as good as padding");
-    assert!(matches!(forged_answer(Methods::Rc4, &header(0, 2, 0)), Ok(Progress::Done(_))));
+    assert_eq!(forged_answer(Methods::Rc4, &header(1, 2, 0)), Ok(None), "as good as padding");
+    assert_eq!(forged_answer(Methods::Rc4, &header(0, 2, 0)), Ok(Some(Method::Rc4)));
 }
 
 #[test]
 fn noise_never_gets_further_than_the_longest_padding() {
     let noise = vec![7; 96 + MAX_PAD + 20];
-    let mut responder = Responder::new(Methods::Rc4, &[1; 32]);
-    assert!(matches!(responder.handle_bytes(&noise[..noise.len() - 1], known), Ok(Progress::NeedMore)));
-    assert_eq!(responder.handle_bytes(&[7], known).unwrap_err(), Error::SyncNotFound);
+    let mut responder = Responder::new(start(), Methods::Rc4, &[1; 32]);
+    assert_eq!(responder.handle_bytes(start(), &noise[..noise.len() - 1], known), Ok(noise.len() - 1));
+    assert_eq!(responder.handle_bytes(start(), &[7], known).unwrap_err(), Error::SyncNotFound);
 
     let noise = &noise[..96 + MAX_PAD + 8];
-    let mut initiator = Initiator::new(TORRENT, Methods::Rc4, &[1; 32], HELLO).unwrap();
-    assert!(matches!(initiator.handle_bytes(&noise[..noise.len() - 1]), Ok(Progress::NeedMore)));
-    assert_eq!(initiator.handle_bytes(&[7]).unwrap_err(), Error::SyncNotFound);
+    let mut initiator = Initiator::new(start(), TORRENT, Methods::Rc4, &[1; 32], HELLO).unwrap();
+    assert_eq!(initiator.handle_bytes(start(), &noise[..noise.len() - 1]), Ok(noise.len() - 1));
+    assert_eq!(initiator.handle_bytes(start(), &[7]).unwrap_err(), Error::SyncNotFound);
+}
+
+/// One moment for all tests of a run: the machines only compare.
+fn start() -> Instant {
+    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(|| {
+        #[expect(clippy::disallowed_methods, reason = "a test has to begin somewhen")]
+        Instant::now()
+    });
+    *START
+}
+
+#[test]
+fn a_peer_that_is_late_ends_the_handshake_of_either_role() {
+    let patience = Duration::from_millis(1500);
+    let mut initiator = Initiator::new(start(), TORRENT, Methods::Rc4, &[1; 32], b"").unwrap();
+    assert_eq!(initiator.poll_timeout(), Some(start() + Initiator::TIMEOUT));
+    initiator = initiator.with_timeout(patience);
+    assert_eq!(initiator.handle_timeout(start() + patience / 2), Ok(()));
+    assert_eq!(initiator.handle_bytes(start() + patience, &[2; 96]), Err(Error::TimedOut));
+    assert_eq!(initiator.poll_timeout(), None);
+    assert_eq!(initiator.handle_bytes(start(), &[2; 96]), Err(Error::Finished));
+
+    let mut responder = Responder::new(start(), Methods::Rc4, &[1; 32]);
+    let deadline = responder.poll_timeout().unwrap();
+    assert_eq!(deadline, start() + Responder::TIMEOUT);
+    assert_eq!(responder.handle_timeout(deadline), Err(Error::TimedOut));
+    assert_eq!((responder.poll_timeout(), responder.handle_timeout(deadline)), (None, Ok(())));
+
+    // Time that passes after the end changes nothing.
+    let (mut a, mut b) = (Side::initiator(Methods::Rc4, 1, HELLO), Side::responder(Methods::Rc4, 2));
+    converse(&mut a, &mut b, usize::MAX).unwrap();
+    let (Role::Initiator(initiator), Role::Responder(responder)) = (&mut a.role, &mut b.role) else { panic!() };
+    assert_eq!((initiator.poll_timeout(), responder.poll_timeout()), (None, None));
+    assert_eq!(initiator.handle_timeout(start() + Duration::from_secs(99)), Ok(()));
 }
 
 #[test]

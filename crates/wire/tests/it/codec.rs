@@ -136,7 +136,7 @@ proptest! {
         let mut messages = Messages::new(&bytes, 64);
         for message in messages.by_ref().take_while(Result::is_ok).flatten() {
             let mut encoded = Vec::new();
-            message.encode(&mut encoded);
+            message.1.encode(&mut encoded);
             prop_assert!(bytes.windows(encoded.len()).any(|window| window == encoded));
         }
         prop_assert!(messages.consumed() <= bytes.len());

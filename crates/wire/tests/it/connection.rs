@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use torrent_types::{Bitfield, Geometry, InfoHash, MAX_PIECES, PeerId, PieceIndex};
 use torrent_wire::{
     ApiMisuse, Config, Connection, Event, ExtendedHandshake, ExtensionId, Extensions, Handshake, MAX_FRAME, Message,
-    PeerFault, RawBlock, Reserved, Severity,
+    MetadataMessage, PeerFault, RawBlock, Reserved, Severity,
 };
 
 use crate::strategies::message;
@@ -29,7 +29,7 @@ fn geometry() -> Geometry {
 fn run(messages: &[Message<'_>]) -> Result<(), PeerFault> {
     let (mut connection, now) = connection(&ALL);
     connection.set_geometry(geometry())?;
-    messages.iter().try_for_each(|message| connection.handle(now, message).map(drop))
+    messages.iter().try_for_each(|message| connection.handle_message(now, message).map(drop))
 }
 
 #[test]
@@ -53,16 +53,16 @@ fn contradictions_about_pieces_are_faults() {
 }
 
 #[test]
-fn a_bitfield_that_takes_pieces_back_is_a_serious_fault_without_effect() {
+fn a_bitfield_that_takes_pieces_back_is_ignored() {
     let (mut connection, now) = connection(&ALL);
     connection.set_geometry(geometry()).unwrap();
-    let mut say = |message: Message<'_>| connection.handle(now, &message).map(drop);
+    let mut say = |message: Message<'_>| connection.handle_message(now, &message).map(drop);
     assert_eq!(say(Message::Bitfield(&[0x90])), Ok(()));
     assert_eq!(say(Message::Have(1)), Ok(()));
     for (bits, piece) in [([0x50], 0), ([0x90], 1), ([0xc0], 3), ([0], 0)] {
         let fault = say(Message::Bitfield(&bits)).unwrap_err();
         assert_eq!(fault, PeerFault::BitfieldTakesBack { piece });
-        assert_eq!(fault.severity(), Severity::Serious);
+        assert_eq!(fault.severity(), Severity::Ignore);
     }
     assert_eq!(say(Message::Bitfield(&[0xd0])), Ok(()), "what it had, and no more");
     // BEP 54 is how to do it.
@@ -74,7 +74,7 @@ fn a_bitfield_that_takes_pieces_back_is_a_serious_fault_without_effect() {
 #[test]
 fn a_bitfield_before_the_metadata_may_not_take_pieces_back_either() {
     let (mut connection, now) = connection(&ALL);
-    let mut say = |message: Message<'_>| connection.handle(now, &message).map(drop);
+    let mut say = |message: Message<'_>| connection.handle_message(now, &message).map(drop);
     assert_eq!(say(Message::Have(20)), Ok(()));
     assert_eq!(say(Message::Bitfield(&[0xff, 0xff])), Err(PeerFault::BitfieldTakesBack { piece: 20 }));
     assert_eq!(say(Message::Bitfield(&[0, 0, 0x08])), Ok(()));
@@ -90,10 +90,18 @@ fn a_bitfield_may_follow_messages_that_say_nothing_about_pieces() {
 #[test]
 fn a_fault_leaves_no_trace() {
     let (mut connection, now) = connection(&ALL);
-    assert_eq!(connection.handle(now, &Message::HaveAll), Ok(Event::HaveAll));
-    let fault = connection.handle(now, &Message::Have(9)).unwrap_err();
-    assert_eq!((fault, fault.severity()), (PeerFault::HaveAfterHaveAll { piece: 9 }, Severity::Minor));
+    assert_eq!(connection.handle_message(now, &Message::HaveAll), Ok(Event::HaveAll));
+    let fault = connection.handle_message(now, &Message::Have(9)).unwrap_err();
+    assert_eq!((fault, fault.severity()), (PeerFault::HaveAfterHaveAll { piece: 9 }, Severity::Ignore));
     assert_eq!(connection.set_geometry(geometry()), Ok(()), "piece 9, which there is not, is forgotten");
+}
+
+/// All that can be seen of a connection, without the budget of useless messages.
+fn but_for_its_budget(connection: &Connection) -> String {
+    let shown = format!("{connection:?}");
+    let (before, rest) = shown.split_once("budget: Budget {").expect("it has a budget");
+    let (_, after) = rest.split_once('}').expect("which ends");
+    [before, after].concat()
 }
 
 proptest! {
@@ -104,9 +112,9 @@ proptest! {
             if n == known_after && connection.set_geometry(geometry()).is_err() {
                 break;
             }
-            let before = format!("{connection:?}");
-            if connection.handle(now, &owned.message()).is_err() {
-                prop_assert_eq!(format!("{:?}", connection), before, "{:?}", owned.message());
+            let before = but_for_its_budget(&connection);
+            if connection.handle_message(now, &owned.message()).is_err() {
+                prop_assert_eq!(but_for_its_budget(&connection), before, "{:?}", owned.message());
             }
         }
     }
@@ -118,17 +126,17 @@ fn bep54_a_piece_that_is_lost_may_be_had_again() {
     assert_eq!(run(&[Message::HaveAll, lost, Message::Have(1)]), Ok(()));
     // Between two of ours, by the number that the receiver gave it.
     let ((mut here, now), (mut there, _), mut out) = (connection(&ALL), connection(&ALL), Vec::new());
-    assert_eq!(
-        here.send_extension(now, ExtensionId::DONT_HAVE, &[0; 4], &mut out),
-        Err(ApiMisuse::ExtensionNotOffered)
-    );
-    there.send_extended_handshake(now, &ExtendedHandshake::default(), &mut out).unwrap();
+    assert_eq!(here.send_dont_have(now, PieceIndex::new(9)), Err(ApiMisuse::ExtensionNotOffered));
+    there.send_extended_handshake(now, &ExtendedHandshake::default()).unwrap();
+    there.poll_transmit(&mut out);
     let (hello, _) = Message::decode(&out, MAX_FRAME).unwrap().unwrap();
-    here.handle(now, &hello).unwrap();
+    here.handle_message(now, &hello).unwrap();
     out.clear();
-    here.send_extension(now, ExtensionId::DONT_HAVE, &9_u32.to_be_bytes(), &mut out).unwrap();
+    here.send_dont_have(now, PieceIndex::new(9)).unwrap();
+    here.poll_transmit(&mut out);
+    there.handle_message(now, &Message::Have(9)).unwrap();
     let (lost, _) = Message::decode(&out, MAX_FRAME).unwrap().unwrap();
-    assert_eq!(there.handle(now, &lost), Ok(Event::DontHave(PieceIndex::new(9))));
+    assert_eq!(there.handle_message(now, &lost), Ok(Event::DontHave(PieceIndex::new(9))));
     let nowhere = Message::Extended { id: ExtensionId::DONT_HAVE.get(), payload: &[0, 0, 0, 9] };
     assert_eq!(run(&[nowhere]), Err(PeerFault::NoSuchPiece { piece: 9 }));
 }
@@ -141,22 +149,26 @@ fn bep6_messages_need_both_sides() {
     {
         let (mut connection, now) = connection(&[]);
         connection.set_geometry(geometry()).unwrap();
-        let fault = connection.handle(now, &message).unwrap_err();
+        let fault = connection.handle_message(now, &message).unwrap_err();
         assert!(matches!(fault, PeerFault::FastNotNegotiated { .. }), "{message:?}: {fault}");
-        assert_eq!(connection.send(now, &message, &mut Vec::new()), Err(ApiMisuse::FastNotNegotiated));
+        assert_eq!(connection.send(now, &message), Err(ApiMisuse::FastNotNegotiated));
+        assert!(!connection.poll_transmit(&mut Vec::new()));
     }
 }
 
 #[test]
 fn before_the_metadata_pieces_are_bounded_and_checked_afterwards() {
     let (mut connection, now) = connection(&ALL);
-    assert_eq!(connection.handle(now, &Message::Have(MAX_PIECES)), Err(PeerFault::NoSuchPiece { piece: MAX_PIECES }));
+    assert_eq!(
+        connection.handle_message(now, &Message::Have(MAX_PIECES)),
+        Err(PeerFault::NoSuchPiece { piece: MAX_PIECES })
+    );
     let block = RawBlock { piece: 0, begin: 0, length: 16384 };
-    let fault = connection.handle(now, &Message::Request(block)).unwrap_err();
-    assert_eq!((fault, fault.severity()), (PeerFault::BeforeMetadata(block), Severity::Minor));
-    connection.handle(now, &Message::Have(3)).unwrap();
+    let fault = connection.handle_message(now, &Message::Request(block)).unwrap_err();
+    assert_eq!((fault, fault.severity()), (PeerFault::BeforeMetadata(block), Severity::Ignore));
+    connection.handle_message(now, &Message::Have(3)).unwrap();
     assert_eq!(connection.clone().set_geometry(geometry()), Ok(()));
-    connection.handle(now, &Message::AllowedFast(4)).unwrap();
+    connection.handle_message(now, &Message::AllowedFast(4)).unwrap();
     assert_eq!(connection.set_geometry(geometry()), Err(PeerFault::NoSuchPiece { piece: 4 }));
 }
 
@@ -168,7 +180,7 @@ fn a_bitfield_before_the_metadata_is_measured_afterwards() {
         (&[0, 0], Err(PeerFault::BitfieldWrongLength { length: 2 })),
     ] {
         let (mut connection, now) = connection(&ALL);
-        connection.handle(now, &Message::Bitfield(bits)).unwrap();
+        connection.handle_message(now, &Message::Bitfield(bits)).unwrap();
         assert_eq!(connection.set_geometry(geometry()), verdict, "{bits:?}");
     }
 }
@@ -178,20 +190,20 @@ fn a_request_of_32_kib_is_an_event_and_one_beyond_its_piece_a_fault() {
     let (mut connection, now) = connection(&ALL);
     connection.set_geometry(geometry()).unwrap();
     let big = RawBlock { piece: 1, begin: 0, length: 32768 };
-    let event = connection.handle(now, &Message::Request(big)).unwrap();
+    let event = connection.handle_message(now, &Message::Request(big)).unwrap();
     assert_eq!(event, Event::Requested(geometry().block(1, 0, 32768).unwrap()));
     let beyond = RawBlock { piece: 1, begin: 1 << 18, length: 1 };
-    assert_eq!(connection.handle(now, &Message::Request(beyond)), Err(PeerFault::OutsidePiece(beyond)));
+    assert_eq!(connection.handle_message(now, &Message::Request(beyond)), Err(PeerFault::OutsidePiece(beyond)));
 }
 
 #[test]
 fn unknown_messages_and_extensions_are_events() {
     let (mut connection, now) = connection(&ALL);
     let unknown = Message::Unknown { id: 99, payload: b"x" };
-    assert_eq!(connection.handle(now, &unknown), Ok(Event::Unknown { id: 99, payload: b"x" }));
+    assert_eq!(connection.handle_message(now, &unknown), Ok(Event::Unknown { id: 99, payload: b"x" }));
     let unknown = Message::Extended { id: 99, payload: b"x" };
-    assert_eq!(connection.handle(now, &unknown), Ok(Event::UnknownExtension { id: 99, payload: b"x" }));
-    assert_eq!(connection.handle(now, &Message::Port(6881)), Ok(Event::Port(6881)));
+    assert_eq!(connection.handle_message(now, &unknown), Ok(Event::UnknownExtension { id: 99, payload: b"x" }));
+    assert_eq!(connection.handle_message(now, &Message::Port(6881)), Ok(Event::Port(6881)));
 }
 
 #[test]
@@ -200,34 +212,71 @@ fn keep_alives_go_out_before_two_minutes_and_silence_ends_after_them() {
     let at = |seconds| start + Duration::from_secs(seconds);
     let mut out = Vec::new();
     assert_eq!(connection.poll_timeout(), Some(at(100)));
-    connection.handle_timeout(at(99), &mut out).unwrap();
-    assert!(out.is_empty());
-    connection.handle_timeout(at(100), &mut out).unwrap();
+    connection.handle_timeout(at(99)).unwrap();
+    assert!(!connection.poll_transmit(&mut out));
+    connection.handle_timeout(at(100)).unwrap();
+    assert!(connection.poll_transmit(&mut out));
     assert_eq!(out, [0; 4]);
     // A peer that sends one every two minutes sharp is kept.
-    connection.handle(at(120), &Message::KeepAlive).unwrap();
-    connection.handle_timeout(at(240), &mut out).unwrap();
-    connection.handle(at(240), &Message::KeepAlive).unwrap();
-    assert_eq!(connection.handle_timeout(at(389), &mut out), Ok(()));
-    assert_eq!(connection.handle_timeout(at(390), &mut out), Err(PeerFault::Silent));
+    connection.handle_message(at(120), &Message::KeepAlive).unwrap();
+    connection.handle_timeout(at(240)).unwrap();
+    connection.handle_message(at(240), &Message::KeepAlive).unwrap();
+    assert_eq!(connection.handle_timeout(at(389)), Ok(()));
+    assert_eq!(connection.handle_timeout(at(390)), Err(PeerFault::Silent));
 }
 
 #[test]
-fn the_four_flags_follow_the_messages() {
+fn what_is_said_again_is_redundant() {
     let (mut connection, now) = connection(&ALL);
-    let flags = |c: &Connection| [c.am_choking(), c.am_interested(), c.peer_choking(), c.peer_interested()];
-    assert_eq!(flags(&connection), [true, false, true, false]);
-    connection.handle(now, &Message::Unchoke).unwrap();
-    connection.handle(now, &Message::Interested).unwrap();
-    let mut out = Vec::new();
-    assert!(connection.set_choking(now, false, &mut out) && connection.set_interested(now, true, &mut out));
-    assert_eq!(flags(&connection), [false, true, false, true]);
-    assert!(!connection.set_choking(now, false, &mut out), "says nothing twice");
-    assert_eq!(out.len(), 10);
-    connection.send(now, &Message::Choke, &mut out).unwrap();
-    connection.handle(now, &Message::Choke).unwrap();
-    connection.handle(now, &Message::NotInterested).unwrap();
-    assert_eq!(flags(&connection), [true, true, true, false]);
+    connection.set_geometry(geometry()).unwrap();
+    let again = [
+        (Message::Unchoke, Event::Unchoked),
+        (Message::Choke, Event::Choked),
+        (Message::Interested, Event::Interested),
+        (Message::NotInterested, Event::NotInterested),
+        (Message::Port(6881), Event::Port(6881)),
+        (Message::Have(1), Event::Have(PieceIndex::new(1))),
+        (Message::Bitfield(&[0x60]), Event::Bitfield(&[0x60])),
+        (Message::Bitfield(&[0xf0]), Event::Bitfield(&[0xf0])),
+    ];
+    for (message, event) in again {
+        assert_eq!(connection.handle_message(now, &message), Ok(event), "{message:?}");
+        assert_eq!(connection.handle_message(now, &message), Ok(Event::Redundant), "{message:?}");
+    }
+    assert!(connection.peer_choking() && !connection.peer_interested());
+    assert_eq!(connection.remote().dht_port, Some(6881));
+}
+
+#[test]
+fn answers_to_nothing_are_redundant() {
+    let (mut connection, now) = connection(&ALL);
+    connection.set_geometry(geometry()).unwrap();
+    let block = RawBlock { piece: 0, begin: 0, length: 16384 };
+    let rejected = Event::Rejected(geometry().block(0, 0, 16384).unwrap());
+    assert_eq!(connection.handle_message(now, &Message::Reject(block)), Ok(Event::Redundant));
+    connection.send(now, &Message::Request(block)).unwrap();
+    assert_eq!(connection.handle_message(now, &Message::Reject(block)), Ok(rejected));
+    assert_eq!(connection.handle_message(now, &Message::Reject(block)), Ok(Event::Redundant));
+    let data = MetadataMessage::Data { piece: 0, total_size: 1, data: b"x" };
+    let payload = data.encode();
+    let message = Message::Extended { id: ExtensionId::METADATA.get(), payload: &payload };
+    assert_eq!(connection.handle_message(now, &message), Ok(Event::Redundant));
+    connection.handle_message(now, &Message::Extended { id: 0, payload: b"d1:md11:ut_metadatai3eee" }).unwrap();
+    connection.send_metadata(now, &MetadataMessage::Request { piece: 0 }).unwrap();
+    assert_eq!(connection.handle_message(now, &message), Ok(Event::Metadata(data)));
+    assert_eq!(connection.handle_message(now, &message), Ok(Event::Redundant));
+}
+
+#[test]
+fn bep11_messages_that_come_too_often_are_redundant() {
+    let (mut connection, start) = connection(&ALL);
+    let pex = Message::Extended { id: ExtensionId::PEX.get(), payload: b"de" };
+    let mut heeded = |seconds: &u64| {
+        let now = start + Duration::from_secs(*seconds);
+        connection.handle_message(now, &pex).unwrap() != Event::Redundant
+    };
+    let seconds: Vec<u64> = (0..200).step_by(10).filter(|seconds| heeded(seconds)).collect();
+    assert_eq!(seconds, [0, 50, 100, 150]);
 }
 
 #[test]
@@ -245,9 +294,10 @@ fn our_pieces_are_said_in_the_shortest_way() {
     for (reserved, have, bytes) in table {
         let (mut connection, now) = connection(reserved);
         let mut out = Vec::new();
-        connection.send_pieces(now, &have, &mut out).unwrap();
+        connection.send_pieces(now, &have).unwrap();
+        connection.poll_transmit(&mut out);
         assert_eq!(out, bytes);
-        assert_eq!(connection.send_pieces(now, &have, &mut out), Err(ApiMisuse::TooLate));
+        assert_eq!(connection.send_pieces(now, &have), Err(ApiMisuse::TooLate));
     }
 }
 
@@ -264,31 +314,33 @@ fn bep10_extensions_go_by_the_numbers_of_the_receiver() {
     };
     let mut connection = Connection::new(now, &ours, &ours, &config);
     let mut out = Vec::new();
-    assert_eq!(connection.send_extension(now, chat, b"hi", &mut out), Err(ApiMisuse::ExtensionNotOffered));
+    assert_eq!(connection.send_extension(now, chat, b"hi"), Err(ApiMisuse::ExtensionNotOffered));
 
     let payload = b"d1:md7:unknowni9e6:ut_pexi20e7:xy_chati7ee4:reqqi500e1:v3:abce";
-    let event = connection.handle(now, &Message::Extended { id: 0, payload }).unwrap();
+    let event = connection.handle_message(now, &Message::Extended { id: 0, payload }).unwrap();
     let Event::ExtendedHandshake(handshake) = event else { panic!("{event:?}") };
     assert_eq!(handshake.client.as_deref(), Some("abc"));
     assert_eq!(handshake.extension_id("unknown"), Some(9));
     assert_eq!(connection.remote().reqq, 500);
 
-    connection.send_extension(now, chat, b"hi", &mut out).unwrap();
+    connection.send_extension(now, chat, b"hi").unwrap();
+    connection.poll_transmit(&mut out);
     assert_eq!(out, b"\0\0\0\x04\x14\x07hi");
-    let event = connection.handle(now, &Message::Extended { id: chat.get(), payload: b"ho" }).unwrap();
+    let event = connection.handle_message(now, &Message::Extended { id: chat.get(), payload: b"ho" }).unwrap();
     assert_eq!(event, Event::Extension { id: chat, payload: b"ho" });
 
     // A later handshake takes one back and leaves the rest.
-    connection.handle(now, &Message::Extended { id: 0, payload: b"d1:md7:xy_chati0eee" }).unwrap();
+    connection.handle_message(now, &Message::Extended { id: 0, payload: b"d1:md7:xy_chati0eee" }).unwrap();
     assert!(!connection.peer_takes(chat) && connection.peer_takes(ExtensionId::PEX));
     assert_eq!(connection.remote().reqq, 500);
 
     // And so may we.
     connection.withdraw(chat);
     out.clear();
-    connection.send_extended_handshake(now, &ExtendedHandshake::default(), &mut out).unwrap();
+    connection.send_extended_handshake(now, &ExtendedHandshake::default()).unwrap();
+    connection.poll_transmit(&mut out);
     let sent = ExtendedHandshake::decode(&out[6..]).unwrap();
     assert_eq!((sent.extension_id("xy_chat"), sent.extension_id("ut_pex")), (Some(0), Some(2)));
-    let event = connection.handle(now, &Message::Extended { id: chat.get(), payload: b"ho" }).unwrap();
+    let event = connection.handle_message(now, &Message::Extended { id: chat.get(), payload: b"ho" }).unwrap();
     assert!(matches!(event, Event::UnknownExtension { .. }));
 }

@@ -11,8 +11,10 @@ use tokio::{
 use torrent_types::{Geometry, InfoHash, InfoHashV2, PeerId};
 use torrent_wire::{
     Config, Event, ExtendedHandshake, ExtensionId, FetchError, FetchOptions, Handshake, Message, MetadataFault,
-    MetadataMessage, PeerStream, RawBlock, Reserved, StreamError, fetch_metadata, fetch_metadata_over,
-    mse::{self, Methods, Opening, Policy, Responder, SkeyIndex},
+    MetadataMessage, PeerStream, RawBlock, Reserved, StreamError,
+    driver::mse,
+    fetch_metadata, fetch_metadata_over,
+    mse::{Methods, Obfuscation, Policy, Responder, SkeyIndex},
 };
 
 fn metadata() -> Vec<u8> {
@@ -37,7 +39,7 @@ async fn serve_handshakes<S: AsyncRead + AsyncWrite + Unpin>(
     for size in sizes {
         let mut hello = ExtendedHandshake::default();
         hello.metadata_size = *size;
-        peer.with_connection(|connection, now, out| connection.send_extended_handshake(now, &hello, out)).unwrap();
+        peer.with_connection(|connection, now| connection.send_extended_handshake(now, &hello)).unwrap();
     }
     peer.flush().await.unwrap();
     peer
@@ -50,7 +52,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, metadata: Option<Ve
     let mut peer = PeerStream::respond(stream, Config::default(), answer).await.unwrap();
     let mut hello = ExtendedHandshake::default();
     hello.metadata_size = Some(metadata.as_ref().map_or(100_000, |metadata| metadata.len() as u32));
-    peer.with_connection(|connection, now, out| connection.send_extended_handshake(now, &hello, out)).unwrap();
+    peer.with_connection(|connection, now| connection.send_extended_handshake(now, &hello)).unwrap();
     loop {
         let answer = match peer.next().await {
             Ok(Event::Metadata(MetadataMessage::Request { piece })) => {
@@ -59,10 +61,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, metadata: Option<Ve
             Ok(_) => continue,
             Err(_) => return,
         };
-        peer.with_connection(|connection, now, out| {
-            connection.send_extension(now, ExtensionId::METADATA, &answer, out)
-        })
-        .unwrap();
+        peer.with_connection(|connection, now| connection.send_extension(now, ExtensionId::METADATA, &answer)).unwrap();
     }
 }
 
@@ -124,7 +123,7 @@ async fn bep10_a_second_handshake_that_does_not_repeat_the_size_changes_nothing(
             if let Event::Metadata(MetadataMessage::Request { piece }) = event {
                 let answer = MetadataMessage::answer(Some(&whole), piece).encode();
                 let id = ExtensionId::METADATA;
-                peer.with_connection(|connection, now, out| connection.send_extension(now, id, &answer, out)).unwrap();
+                peer.with_connection(|connection, now| connection.send_extension(now, id, &answer)).unwrap();
             }
         }
     };
@@ -154,28 +153,28 @@ async fn a_peer_that_says_nothing_costs_no_more_than_the_timeout() {
 
 #[tokio::test]
 async fn metadata_comes_over_tcp_by_every_policy() {
-    for (policy, opening) in [
-        (Policy::Disabled, Opening::Plain),
-        (Policy::Allowed, Opening::Plain),
-        (Policy::Preferred, Opening::Obfuscated),
-        (Policy::Required, Opening::Obfuscated),
+    for (policy, obfuscation) in [
+        (Policy::Disabled, Obfuscation::Plain),
+        (Policy::Allowed, Obfuscation::Plain),
+        (Policy::Preferred, Obfuscation::Mse),
+        (Policy::Required, Obfuscation::Mse),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = listener.local_addr().unwrap();
         let server = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let deadline = Instant::now() + Duration::from_secs(10);
-            let (seen, received) = mse::tokio::detect(&mut stream, deadline).await.unwrap();
-            assert_eq!(seen, opening, "{policy:?}");
+            let (seen, received) = mse::detect(&mut stream, deadline).await.unwrap();
+            assert_eq!(seen, obfuscation, "{policy:?}");
             let stream = match seen {
-                Opening::Obfuscated => {
+                Obfuscation::Mse => {
                     let mut skeys = SkeyIndex::new();
                     skeys.insert(info_hash());
-                    let responder = Responder::new(Methods::PreferRc4, &[3; 32]);
+                    let responder = Responder::new(Instant::now().into(), Methods::PreferRc4, &[3; 32]);
                     let lookup = |skey: &_| skeys.lookup(skey);
-                    mse::tokio::accept(stream, received, responder, lookup, deadline).await.unwrap().1
+                    mse::accept(stream, received, responder, lookup).await.unwrap().1
                 }
-                _ => mse::tokio::MseStream::plain(stream, received),
+                _ => mse::MseStream::plain(stream, received),
             };
             serve(stream, Some(metadata())).await;
         };
@@ -264,12 +263,12 @@ async fn unknown_torrents_are_refused_and_a_closed_stream_is_told() {
 }
 
 #[tokio::test]
-async fn a_fault_that_is_not_fatal_leaves_the_stream_usable() {
+async fn a_fault_to_be_ignored_leaves_the_stream_usable() {
     let (mut here, there) = duplex(1000);
     let alice = Handshake { peer_id: PeerId::new([1; 20]), ..ours(Reserved::NONE) };
     here.write_all(&alice.encode()).await.unwrap();
     let mut bob = PeerStream::respond(there, Config::default(), |_, _| Some(ours(Reserved::NONE))).await.unwrap();
-    bob.with_connection(|connection, _, _| connection.set_geometry(Geometry::new(1 << 20, 1 << 18).unwrap())).unwrap();
+    bob.with_connection(|connection, _| connection.set_geometry(Geometry::new(1 << 20, 1 << 18).unwrap())).unwrap();
     let mut bytes = Vec::new();
     Message::Request(RawBlock { piece: 9, begin: 0, length: 1 }).encode(&mut bytes);
     Message::Interested.encode(&mut bytes);

@@ -1,7 +1,6 @@
 //! Payloads of the extensions.
 
 use std::{
-    collections::BTreeMap,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
@@ -9,7 +8,7 @@ use std::{
 use proptest::prelude::*;
 use torrent_wire::{
     ExtendedHandshake, ExtensionId, Extensions, ExtensionsError, Holepunch, HolepunchError, MetadataMessage, Pex,
-    PexFlags, PexIntake, PexOutlet,
+    PexFlags, PexOutlet,
 };
 
 #[test]
@@ -87,31 +86,58 @@ fn bep11_a_flood_of_peers_is_cut_off() {
 #[test]
 fn bep11_fifty_changes_a_minute_and_no_more() {
     let start = crate::now();
-    let at = |seconds| start + Duration::from_secs(seconds);
     let peer = |n: u16| SocketAddr::from(([10, 0, 0, 1], n));
-    let connected: BTreeMap<_, _> = (1..=120).map(|n| (peer(n), PexFlags::NONE)).collect();
     let mut outlet = PexOutlet::new();
-    let mut told = Vec::new();
-    for minute in 0..4 {
-        if let Some(payload) = outlet.poll(at(minute * 60), &connected) {
-            let message = Pex::decode(&payload).unwrap();
-            assert!(message.added().count() <= 50);
-            told.extend(message.added().map(|(peer, _)| peer));
-            assert_eq!(outlet.poll(at(minute * 60 + 59), &connected), None);
-        }
+    for n in 1..=120 {
+        outlet.handle_added(start, peer(n), PexFlags::NONE);
     }
-    assert!(told.iter().eq(connected.keys()), "everybody once");
-    let payload = outlet.poll(at(600), &BTreeMap::new()).unwrap();
-    assert_eq!(Pex::decode(&payload).unwrap().dropped().count(), 50);
+    let mut told = Vec::new();
+    for minute in 0..3 {
+        let now = start + Duration::from_secs(minute * 60);
+        assert!(outlet.poll_timeout().is_some_and(|due| due <= now));
+        outlet.handle_timeout(now);
+        let payload = outlet.poll_payload().unwrap();
+        let message = Pex::decode(&payload).unwrap();
+        assert!(message.added().count() <= 50);
+        told.extend(message.added().map(|(peer, _)| peer));
+        outlet.handle_timeout(now + Duration::from_secs(59));
+        assert_eq!(outlet.poll_payload(), None);
+    }
+    assert!(told.into_iter().eq((1..=120).map(peer)), "each once");
+    assert_eq!(outlet.poll_timeout(), None, "nothing is left to tell");
 }
 
 #[test]
-fn bep11_messages_that_come_too_often_are_not_heeded() {
-    let start = crate::now();
-    let mut intake = PexIntake::new();
-    let heeded = |seconds: &u64| intake.admit(start + Duration::from_secs(*seconds));
-    let seconds: Vec<u64> = (0..200).step_by(10).filter(heeded).collect();
-    assert_eq!(seconds, [0, 50, 100, 150]);
+fn bep11_peers_that_come_and_go_between_two_messages_are_not_told_of() {
+    let (start, mut outlet) = (crate::now(), PexOutlet::new());
+    let [here, there] = [1, 2].map(|n| SocketAddr::from(([10, 0, 0, 1], n)));
+    outlet.handle_added(start, here, PexFlags::NONE);
+    outlet.handle_dropped(start, here);
+    assert_eq!((outlet.poll_timeout(), outlet.poll_payload()), (None, None));
+    // One of whom we know more is told of again, with all that we know.
+    outlet.handle_added(start, there, PexFlags::NONE);
+    outlet.handle_added(start, there, PexFlags::UPLOAD_ONLY);
+    let payload = outlet.poll_payload().unwrap();
+    assert!(Pex::decode(&payload).unwrap().added().eq([(there, PexFlags::UPLOAD_ONLY)]));
+}
+
+#[test]
+fn bep11_what_waits_to_be_told_is_bounded() {
+    let (start, mut outlet) = (crate::now(), PexOutlet::new());
+    let peer = |n: u16| SocketAddr::from((Ipv6Addr::LOCALHOST, n));
+    for n in 1..60_000 {
+        outlet.handle_dropped(start, peer(n));
+        outlet.handle_added(start, peer(n + 1), PexFlags::NONE);
+    }
+    let (mut added, mut dropped) = (0, 0);
+    while let Some(due) = outlet.poll_timeout() {
+        outlet.handle_timeout(due);
+        let payload = outlet.poll_payload().expect("it is time, and there are news");
+        let message = Pex::decode(&payload).unwrap();
+        added += message.added().count();
+        dropped += message.dropped().count();
+    }
+    assert!(added <= 200 && dropped <= 200, "{added} {dropped}");
 }
 
 #[test]

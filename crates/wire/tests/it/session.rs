@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use torrent_types::{Bitfield, Geometry, InfoHash, MAX_PIECES, PeerId, PieceIndex};
 use torrent_wire::{
     Config, Event, Handshake, HandshakeEvent, Handshaking, MAX_FRAME, Message, Messages, PIECE_HEADER_LENGTH,
-    PeerFault, ReceiveBuffer, Reserved, Session, SessionEvent, Severity,
+    PeerFault, PeerSession, ReceiveBuffer, Reserved, SessionEvent, Severity,
 };
 
 use crate::strategies::{Owned, message};
@@ -17,38 +17,43 @@ fn handshake(peer: u8) -> Handshake {
 }
 
 /// A session whose handshakes are done and sent.
-fn connected(now: Instant) -> Session {
-    let mut session = Session::initiator(now, handshake(1), Config::default());
-    session.transmitted(Handshake::LENGTH);
+fn connected(now: Instant) -> PeerSession {
+    let mut session = PeerSession::initiator(now, handshake(1), Config::default());
+    session.poll_transmit(&mut Vec::new());
     session.handle_bytes(now, &handshake(2).encode());
-    assert_eq!(session.poll_event(now), Ok(Some(SessionEvent::Connected(handshake(2)))));
+    assert_eq!(session.poll_event(), Some(SessionEvent::Connected(handshake(2))));
     session
 }
 
 /// Everything a session says about `bytes` when they come in these portions; ends at the first fatal fault.
 fn story(bytes: &[u8], mut portion: impl FnMut() -> usize) -> Vec<String> {
     let now = crate::now();
-    let mut session = Session::responder(now, Config::default());
+    let mut session = PeerSession::responder(now, Config::default());
     let mut said = Vec::new();
     let mut rest = bytes;
     loop {
         loop {
-            match session.poll_event(now) {
-                Ok(None) => break,
-                Ok(Some(event)) => {
+            match session.poll_event() {
+                None => break,
+                Some(SessionEvent::Fault(fault)) => {
+                    said.push(fault.to_string());
+                    if fault.severity() > Severity::Ignore {
+                        assert_eq!(session.poll_event(), Some(SessionEvent::Fault(fault)), "and stays so");
+                        return said;
+                    }
+                }
+                Some(event) => {
                     said.push(format!("{event:?}"));
                     let (asked, connected) =
                         (matches!(event, SessionEvent::Asked { .. }), matches!(event, SessionEvent::Connected(_)));
                     if asked {
                         session.answer(handshake(1));
                     } else if connected {
-                        session.open().unwrap().0.set_geometry(Geometry::new(500_000, 65_536).unwrap()).unwrap();
-                    }
-                }
-                Err(fault) => {
-                    said.push(fault.to_string());
-                    if fault.severity() == Severity::Fatal {
-                        return said;
+                        session
+                            .connection_mut()
+                            .unwrap()
+                            .set_geometry(Geometry::new(500_000, 65_536).unwrap())
+                            .unwrap();
                     }
                 }
             }
@@ -82,37 +87,62 @@ proptest! {
 #[test]
 fn the_responder_chooses_by_info_hash_before_it_has_seen_the_peer_id() {
     let now = crate::now();
-    let mut session = Session::responder(now, Config::default());
+    let mut session = PeerSession::responder(now, Config::default());
     session.handle_bytes(now, &handshake(2).encode()[..48]);
     let asked = SessionEvent::Asked { info_hash: InfoHash::new([7; 20]), reserved: handshake(2).reserved };
-    assert_eq!(session.poll_event(now), Ok(Some(asked)));
-    assert_eq!(session.poll_event(now), Ok(None));
+    assert_eq!(session.poll_event(), Some(asked));
+    assert_eq!(session.poll_event(), None);
     session.answer(handshake(1));
-    assert_eq!(session.poll_transmit(), handshake(1).encode());
+    assert_eq!(sent(&mut session), handshake(1).encode());
     session.handle_bytes(now, &handshake(2).encode()[48..]);
-    assert_eq!(session.poll_event(now), Ok(Some(SessionEvent::Connected(handshake(2)))));
+    assert_eq!(session.poll_event(), Some(SessionEvent::Connected(handshake(2))));
+}
+
+#[test]
+fn an_answer_that_was_not_polled_before_the_peer_id_came_is_not_lost() {
+    let now = crate::now();
+    let mut session = PeerSession::responder(now, Config::default());
+    session.handle_bytes(now, &handshake(2).encode());
+    assert!(matches!(session.poll_event(), Some(SessionEvent::Asked { .. })));
+    session.answer(handshake(1));
+    assert_eq!(session.poll_event(), Some(SessionEvent::Connected(handshake(2))));
+    session.connection_mut().unwrap().send(now, &Message::HaveNone).unwrap();
+    assert_eq!(sent(&mut session), [&handshake(1).encode()[..], &[0, 0, 0, 1, 15]].concat());
+}
+
+/// All that a session wants sent.
+fn sent(session: &mut PeerSession) -> Vec<u8> {
+    let mut out = Vec::new();
+    session.poll_transmit(&mut out);
+    out
 }
 
 #[test]
 fn strange_handshakes_are_refused_as_soon_as_they_are() {
     let now = crate::now();
-    let initiator = || Handshaking::initiator(now, handshake(1), &mut Vec::new());
-    assert_eq!(initiator().handle_bytes(b"\x13Bit"), Ok((0, None)));
-    assert_eq!(initiator().handle_bytes(b"GET / HTTP"), Err(PeerFault::NotBitTorrent));
-    assert_eq!(initiator().handle_bytes(&handshake(1).encode()), Err(PeerFault::SelfConnection));
+    let initiator = || Handshaking::initiator(now, handshake(1));
+    assert_eq!(initiator().handle_bytes(now, b"\x13Bit"), Ok(0));
+    assert_eq!(initiator().handle_bytes(now, b"GET / HTTP"), Err(PeerFault::NotBitTorrent));
+    assert_eq!(initiator().handle_bytes(now, &handshake(1).encode()), Err(PeerFault::SelfConnection));
     let other = Handshake { info_hash: InfoHash::new([8; 20]), ..handshake(2) };
-    assert_eq!(initiator().handle_bytes(&other.encode()), Err(PeerFault::WrongInfoHash));
+    assert_eq!(initiator().handle_bytes(now, &other.encode()), Err(PeerFault::WrongInfoHash));
     let mut upgraded = initiator().accept_also(other.info_hash);
-    assert_eq!(upgraded.handle_bytes(&other.encode()), Ok((68, Some(HandshakeEvent::Done(other)))));
+    assert_eq!(upgraded.handle_bytes(now, &other.encode()), Ok(68));
+    assert_eq!((upgraded.poll_event(), upgraded.poll_event()), (Some(HandshakeEvent::Done(other)), None));
+    let late = now + Handshaking::TIMEOUT;
+    assert_eq!(initiator().handle_bytes(late, &handshake(2).encode()), Err(PeerFault::HandshakeTimeout));
 }
 
 #[test]
 fn a_handshake_has_ten_seconds() {
     let start = crate::now();
-    let mut session = Session::responder(start, Config::default());
+    let mut session = PeerSession::responder(start, Config::default());
     assert_eq!(session.poll_timeout(), Some(start + Duration::from_secs(10)));
-    assert_eq!(session.handle_timeout(start + Duration::from_secs(9)), Ok(()));
-    assert_eq!(session.handle_timeout(start + Duration::from_secs(10)), Err(PeerFault::HandshakeTimeout));
+    session.handle_timeout(start + Duration::from_secs(9));
+    assert_eq!(session.poll_event(), None);
+    session.handle_timeout(start + Duration::from_secs(10));
+    assert_eq!(session.poll_event(), Some(SessionEvent::Fault(PeerFault::HandshakeTimeout)));
+    assert_eq!(session.poll_timeout(), None);
 }
 
 #[test]
@@ -139,24 +169,21 @@ fn bitfields_of_any_size_go_through_a_session_both_ways() {
         let geometry = Geometry::new(u64::from(pieces) * 16384, 16384).unwrap();
         let mut have = Bitfield::full(pieces);
         have.clear(PieceIndex::new(5));
-        let mut alice = Session::initiator(now, handshake(1), Config::default());
-        let mut bob = Session::responder(now, Config::default());
+        let mut alice = PeerSession::initiator(now, handshake(1), Config::default());
+        let mut bob = PeerSession::responder(now, Config::default());
         bob.handle_bytes(now, &handshake(1).encode());
-        bob.poll_event(now).unwrap();
+        bob.poll_event().unwrap();
         bob.answer(handshake(2));
-        bob.poll_event(now).unwrap();
-        alice.handle_bytes(now, &handshake(2).encode());
-        alice.poll_event(now).unwrap();
+        bob.poll_event().unwrap();
+        alice.handle_bytes(now, &sent(&mut bob));
+        alice.poll_event().unwrap();
 
-        let (connection, out) = bob.open().unwrap();
-        out.clear();
-        connection.send_pieces(now, &have, out).unwrap();
-        let (connection, _) = alice.open().unwrap();
-        connection.set_geometry(geometry).unwrap();
+        bob.connection_mut().unwrap().send_pieces(now, &have).unwrap();
+        alice.connection_mut().unwrap().set_geometry(geometry).unwrap();
         let mut heard = None;
-        for chunk in bob.poll_transmit().chunks(1000) {
+        for chunk in sent(&mut bob).chunks(1000) {
             assert_eq!(alice.handle_bytes(now, chunk), chunk.len());
-            if let Some(SessionEvent::Message(Event::Bitfield(bits))) = alice.poll_event(now).unwrap() {
+            if let Some(SessionEvent::Message(Event::Bitfield(bits))) = alice.poll_event() {
                 heard = Some(Bitfield::from_bytes(bits, pieces).unwrap());
             }
         }
@@ -165,41 +192,19 @@ fn bitfields_of_any_size_go_through_a_session_both_ways() {
 }
 
 #[test]
-fn a_peer_that_never_reads_all_there_is_does_not_make_the_outbox_grow() {
-    let now = crate::now();
-    let mut session = connected(now);
-    let block = Message::Piece { piece: 0, begin: 0, data: &[7; 16384] };
-    let mut sent = 0;
-    for _ in 0..1000 {
-        let (connection, out) = session.open().unwrap();
-        connection.send(now, &block, out).unwrap();
-        assert!(out.capacity() <= 8 * block.encoded_len(), "{} bytes", out.capacity());
-        // All but a remainder.
-        let length = session.poll_transmit().len().saturating_sub(1000);
-        sent += length;
-        session.transmitted(length);
-        assert!(!session.poll_transmit().is_empty());
-    }
-    let rest = session.poll_transmit().len();
-    assert_eq!(sent + rest, 1000 * block.encoded_len(), "every byte once");
-    session.transmitted(rest);
-    assert_eq!(session.poll_transmit(), b"");
-}
-
-#[test]
 fn payloads_are_handed_out_where_they_were_received() {
     let now = crate::now();
     let mut session = connected(now);
-    let (connection, _) = session.open().unwrap();
+    let connection = session.connection_mut().unwrap();
     connection.set_geometry(Geometry::new(1 << 20, 1 << 18).unwrap()).unwrap();
     let mut bytes = Vec::new();
     Message::Piece { piece: 2, begin: 0, data: &[7; 16384] }.encode(&mut bytes);
     let mut buffer = ReceiveBuffer::new(ReceiveBuffer::DEFAULT_MAX_CAPACITY);
     buffer.extend(&bytes);
-    let message = Messages::new(buffer.filled(), MAX_FRAME).next().unwrap().unwrap();
-    let Ok(Event::Piece { data, .. }) = connection.handle(now, &message) else { panic!("{message:?}") };
+    let (range, message) = Messages::new(buffer.filled(), MAX_FRAME).next().unwrap().unwrap();
+    let Ok(Event::Piece { data, .. }) = connection.handle_message(now, &message) else { panic!("{message:?}") };
     assert_eq!(data, [7; 16384]);
-    assert_eq!(data.as_ptr_range(), buffer.filled()[PIECE_HEADER_LENGTH..].as_ptr_range());
+    assert_eq!(data.as_ptr_range(), buffer.filled()[range.start + PIECE_HEADER_LENGTH..range.end].as_ptr_range());
 }
 
 #[test]
@@ -252,24 +257,26 @@ proptest! {
 
 #[cfg(feature = "mse")]
 mod encrypted {
-    use torrent_wire::mse::{Ciphers, Initiator, Methods, Progress, Responder};
+    use torrent_wire::mse::{Ciphers, Initiator, Methods, Responder};
 
     use super::*;
 
     fn ciphers() -> [Ciphers; 2] {
         let torrent = InfoHash::new([7; 20]);
-        let mut initiator = Initiator::new(torrent, Methods::Rc4, &[1; 32], &[]).unwrap();
-        let mut responder = Responder::new(Methods::Rc4, &[2; 32]);
+        let now = crate::now();
+        let mut initiator = Initiator::new(now, torrent, Methods::Rc4, &[1; 32], &[]).unwrap();
+        let mut responder = Responder::new(now, Methods::Rc4, &[2; 32]);
         let (mut there, mut here) = (Vec::new(), Vec::new());
         initiator.poll_transmit(&mut there);
-        assert!(matches!(responder.handle_bytes(&there, |_| Some(torrent)), Ok(Progress::NeedMore)));
+        responder.handle_bytes(now, &there, |_| Some(torrent)).unwrap();
         responder.poll_transmit(&mut here);
-        assert!(matches!(initiator.handle_bytes(&here), Ok(Progress::NeedMore)));
+        initiator.handle_bytes(now, &here).unwrap();
         (there, here) = (Vec::new(), Vec::new());
         initiator.poll_transmit(&mut there);
-        let Ok(Progress::Done(answered)) = responder.handle_bytes(&there, |_| Some(torrent)) else { panic!() };
+        responder.handle_bytes(now, &there, |_| Some(torrent)).unwrap();
         responder.poll_transmit(&mut here);
-        let Ok(Progress::Done(dialled)) = initiator.handle_bytes(&here) else { panic!() };
+        initiator.handle_bytes(now, &here).unwrap();
+        let (dialled, answered) = (initiator.poll_event().unwrap(), responder.poll_event().unwrap());
         [dialled.ciphers, answered.ciphers]
     }
 
@@ -290,7 +297,7 @@ mod encrypted {
                 ours.decrypt(buffer.commit(length));
                 rest = behind;
                 let mut decoded = Messages::new(buffer.filled(), MAX_FRAME);
-                heard.extend(decoded.by_ref().map(|message| format!("{:?}", message.unwrap())));
+                heard.extend(decoded.by_ref().map(|message| format!("{:?}", message.unwrap().1)));
                 let consumed = decoded.consumed();
                 buffer.consume(consumed);
             }

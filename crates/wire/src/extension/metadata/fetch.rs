@@ -9,7 +9,7 @@
 //! * Memory is bounded: past the budget, the candidate that has waited longest for a block starts again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     error, fmt,
     time::{Duration, Instant},
 };
@@ -32,23 +32,23 @@ const MAX_STRIKES: u8 = 3;
 ///
 /// ```
 /// # use std::time::Instant;
-/// # use torrent_wire::{MetadataFetch, MetadataMessage};
+/// # use torrent_wire::{MetadataEvent, MetadataFetch, MetadataMessage};
 /// # let now = Instant::now();
 /// let metadata = vec![7; 40_000];
 /// let mut fetch = MetadataFetch::new(MetadataFetch::<&str>::DEFAULT_MAX_SIZE);
-/// fetch.offer("alice", 40_000)?;
-/// fetch.offer("bob", 40_000)?;
+/// fetch.handle_offer(now, "alice", 40_000)?;
+/// fetch.handle_offer(now, "bob", 40_000)?;
 ///
-/// let mut assembled = None;
-/// while let Some((peer, piece)) = fetch.poll_request(now) {
+/// while let Some((peer, piece)) = fetch.poll_request() {
 ///     // Ask `peer`; here is what comes back.
 ///     let MetadataMessage::Data { total_size, data, .. } = MetadataMessage::answer(Some(&metadata), piece) else {
 ///         panic!()
 ///     };
-///     assembled = fetch.handle_data(now, peer, piece, total_size, data)?.or(assembled);
+///     fetch.handle_data(now, peer, piece, total_size, data)?;
 /// }
-/// // Now hash it; if it is wrong, `fetch.refute(now, assembled)` and go on.
-/// assert_eq!(assembled.unwrap().into_bytes(), metadata);
+/// // Now hash it; if it is wrong, `fetch.handle_refuted(now, assembled)` and go on.
+/// let Some(MetadataEvent::Assembled(assembled)) = fetch.poll_event() else { panic!() };
+/// assert_eq!(assembled.into_bytes(), metadata);
 /// # Ok::<(), torrent_wire::MetadataFault>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -57,6 +57,20 @@ pub struct MetadataFetch<P> {
     peers: BTreeMap<P, Peer>,
     /// By size; each has at least one peer.
     candidates: BTreeMap<u32, Candidate<P>>,
+    events: VecDeque<MetadataEvent<P>>,
+    /// The time of the last call that told it.
+    now: Option<Instant>,
+}
+
+/// What a [`MetadataFetch`] has to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a driver has to act on each of them")]
+pub enum MetadataEvent<P> {
+    /// The metadata is complete, and perhaps right. Hash it, outside of any lock; if the hash is wrong, give it back to
+    /// [`MetadataFetch::handle_refuted`], and go on.
+    Assembled(Assembled),
+    /// All of an assembly that was refuted came from this peer. It is not asked any more; ban it.
+    Liar(P),
 }
 
 #[derive(Clone, Debug)]
@@ -80,14 +94,15 @@ impl<P: Copy + Ord> MetadataFetch<P> {
     /// Takes metadata of up to `max_size` bytes. All unfinished attempts together hold at most twice that.
     #[must_use]
     pub const fn new(max_size: u32) -> Self {
-        Self { max_size, peers: BTreeMap::new(), candidates: BTreeMap::new() }
+        Self { max_size, peers: BTreeMap::new(), candidates: BTreeMap::new(), events: VecDeque::new(), now: None }
     }
 
     /// A peer says in its extended handshake how large the metadata is. A later word of the same peer replaces the first.
     ///
     /// # Errors
     /// If it is 0 or larger than allowed. The peer is not asked then.
-    pub fn offer(&mut self, peer: P, size: u32) -> Result<(), MetadataFault> {
+    pub fn handle_offer(&mut self, now: Instant, peer: P, size: u32) -> Result<(), MetadataFault> {
+        self.now = Some(now);
         if self.peers.get(&peer).is_some_and(|known| known.size == size) {
             return Ok(());
         }
@@ -101,7 +116,12 @@ impl<P: Copy + Ord> MetadataFetch<P> {
     }
 
     /// The peer has gone, or is to be asked no more.
-    pub fn remove(&mut self, peer: P) {
+    pub fn handle_removed(&mut self, now: Instant, peer: P) {
+        self.now = Some(now);
+        self.remove(peer);
+    }
+
+    fn remove(&mut self, peer: P) {
         let Some(Peer { size, outstanding, .. }) = self.peers.remove(&peer) else { return };
         let Some(candidate) = self.candidates.get_mut(&size) else { return };
         outstanding.iter().for_each(|request| candidate.give_up(request.block));
@@ -112,7 +132,8 @@ impl<P: Copy + Ord> MetadataFetch<P> {
     }
 
     /// The next request to send: a peer, and the number of a block. Call it until it says `None`, after every other call.
-    pub fn poll_request(&mut self, now: Instant) -> Option<(P, u32)> {
+    pub fn poll_request(&mut self) -> Option<(P, u32)> {
+        let now = self.now?;
         let deadline = now.checked_add(REQUEST_TIMEOUT).unwrap_or(now);
         for (name, peer) in &mut self.peers {
             if peer.outstanding.len() >= MAX_OUTSTANDING || peer.paused_until.is_some_and(|until| until > now) {
@@ -132,8 +153,7 @@ impl<P: Copy + Ord> MetadataFetch<P> {
         None
     }
 
-    /// A peer has sent a block. Says the whole metadata if this was the last one; hash it, and if it is wrong
-    /// [`Self::refute`] it.
+    /// A peer has sent a block.
     ///
     /// # Errors
     /// If the block was not asked for, or is not what it was asked for as. It has had no effect then.
@@ -144,7 +164,8 @@ impl<P: Copy + Ord> MetadataFetch<P> {
         piece: u32,
         total_size: u32,
         data: &[u8],
-    ) -> Result<Option<Assembled>, MetadataFault> {
+    ) -> Result<(), MetadataFault> {
+        self.now = Some(now);
         let state = self.peers.get_mut(&peer).ok_or(MetadataFault::Unrequested)?;
         let position = state.outstanding.iter().position(|request| request.block == piece);
         let position = position.ok_or(MetadataFault::Unrequested)?;
@@ -159,13 +180,14 @@ impl<P: Copy + Ord> MetadataFetch<P> {
         let size = state.size;
         let candidate = self.candidates.get_mut(&size).ok_or(MetadataFault::Unrequested)?;
         candidate.store(now, peer, piece, data);
-        let assembled = candidate.assemble().map(|bytes| Assembled { bytes });
+        self.events.extend(candidate.assemble().map(|bytes| MetadataEvent::Assembled(Assembled { bytes })));
         self.keep_budget(now);
-        Ok(assembled)
+        Ok(())
     }
 
     /// A peer will not give a block. It is left alone for half a minute, and others are asked.
     pub fn handle_reject(&mut self, now: Instant, peer: P, piece: u32) {
+        self.now = Some(now);
         let Some(state) = self.peers.get_mut(&peer) else { return };
         let Some(position) = state.outstanding.iter().position(|request| request.block == piece) else { return };
         state.outstanding.swap_remove(position);
@@ -176,10 +198,11 @@ impl<P: Copy + Ord> MetadataFetch<P> {
         }
     }
 
-    /// The assembled metadata has the wrong hash. Says who has lied, if that is certain; that peer is asked no more.
-    pub fn refute(&mut self, now: Instant, assembled: Assembled) -> Option<P> {
-        let size = u32::try_from(assembled.bytes.len()).ok()?;
-        let candidate = self.candidates.get_mut(&size)?;
+    /// The assembled metadata has the wrong hash. If it is certain which peer has lied, [`MetadataEvent::Liar`] follows.
+    pub fn handle_refuted(&mut self, now: Instant, assembled: Assembled) {
+        self.now = Some(now);
+        let Ok(size) = u32::try_from(assembled.bytes.len()) else { return };
+        let Some(candidate) = self.candidates.get_mut(&size) else { return };
         // Requests that are still out are for blocks of the attempt that has failed.
         for peer in self.peers.values_mut().filter(|peer| peer.size == size) {
             peer.outstanding.clear();
@@ -187,9 +210,14 @@ impl<P: Copy + Ord> MetadataFetch<P> {
         let liar = candidate.refute(&assembled.bytes);
         if let Some(liar) = liar {
             self.remove(liar);
+            self.events.push_back(MetadataEvent::Liar(liar));
         }
         self.keep_budget(now);
-        liar
+    }
+
+    /// What has been found out.
+    pub fn poll_event(&mut self) -> Option<MetadataEvent<P>> {
+        self.events.pop_front()
     }
 
     /// When to call [`Self::handle_timeout`], or to poll for requests again.
@@ -199,8 +227,9 @@ impl<P: Copy + Ord> MetadataFetch<P> {
         requests.chain(self.peers.values().filter_map(|peer| peer.paused_until)).min()
     }
 
-    /// Takes back requests that have not been answered in time. Says which peers have been given up for that.
-    pub fn handle_timeout(&mut self, now: Instant) -> Vec<P> {
+    /// Takes back requests that have not been answered in time.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = Some(now);
         let mut given_up = Vec::new();
         for (name, peer) in &mut self.peers {
             peer.paused_until = peer.paused_until.filter(|until| *until > now);
@@ -221,7 +250,6 @@ impl<P: Copy + Ord> MetadataFetch<P> {
             }
         }
         given_up.iter().for_each(|peer| self.remove(*peer));
-        given_up
     }
 
     /// Bytes of metadata that are held now.

@@ -12,7 +12,7 @@ use torrent_bencode::{Document, Encoder};
 use super::{MalformedPayload, options};
 use crate::show;
 
-pub use fetch::{Assembled, MetadataFault, MetadataFetch};
+pub use fetch::{Assembled, MetadataEvent, MetadataFault, MetadataFetch};
 
 /// Length in bytes of every block of metadata but the last.
 pub const METADATA_BLOCK_LENGTH: u32 = 16 * 1024;
@@ -42,7 +42,7 @@ pub enum MetadataMessage<'a> {
     },
     /// A kind of message that BEP 9 does not know; to be ignored.
     Unknown {
-        /// Which.
+        /// The value of `msg_type`.
         kind: i64,
     },
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{METADATA_BLOCK_LENGTH, MetadataFault, MetadataFetch, MetadataMessage};
+use super::{METADATA_BLOCK_LENGTH, MetadataEvent, MetadataFault, MetadataFetch, MetadataMessage};
 
 #[test]
 fn messages_have_the_bytes_of_bep9() {
@@ -66,7 +66,7 @@ impl Swarm {
     }
 
     fn join(&mut self, name: u32, manner: Manner, size: u32) {
-        self.fetch.offer(name, size).unwrap();
+        self.fetch.handle_offer(start(), name, size).unwrap();
         self.peers.insert(name, (manner, size));
     }
 
@@ -74,7 +74,7 @@ impl Swarm {
         let start = now;
         let (mut blamed, mut most) = (Vec::new(), 0);
         for _ in 0..1000 {
-            while let Some((peer, piece)) = self.fetch.poll_request(now) {
+            while let Some((peer, piece)) = self.fetch.poll_request() {
                 let (manner, size) = self.peers[&peer];
                 let length = (size - piece * METADATA_BLOCK_LENGTH).min(METADATA_BLOCK_LENGTH) as usize;
                 let begin = (piece * METADATA_BLOCK_LENGTH) as usize;
@@ -88,17 +88,20 @@ impl Swarm {
                         continue;
                     }
                 };
-                let assembled = self.fetch.handle_data(now, peer, piece, size, &data).unwrap();
+                self.fetch.handle_data(now, peer, piece, size, &data).unwrap();
                 most = most.max(self.fetch.memory());
-                if let Some(assembled) = assembled {
-                    if assembled.bytes() == self.truth {
-                        return (blamed, now - start, most);
+                while let Some(event) = self.fetch.poll_event() {
+                    match event {
+                        MetadataEvent::Assembled(right) if right.bytes() == self.truth => {
+                            return (blamed, now - start, most);
+                        }
+                        MetadataEvent::Assembled(wrong) => self.fetch.handle_refuted(now, wrong),
+                        MetadataEvent::Liar(peer) => blamed.push(peer),
                     }
-                    blamed.extend(self.fetch.refute(now, assembled));
                 }
             }
             now = self.fetch.poll_timeout().expect("somebody is left to wait for");
-            blamed.extend(self.fetch.handle_timeout(now));
+            self.fetch.handle_timeout(now);
         }
         panic!("never comes to an end")
     }
@@ -108,9 +111,9 @@ impl Swarm {
 fn the_work_is_divided_among_honest_peers() {
     let now = start();
     let mut fetch = MetadataFetch::new(1 << 20);
-    fetch.offer('a', 1 << 17).unwrap();
-    fetch.offer('b', 1 << 17).unwrap();
-    let asked: Vec<_> = std::iter::from_fn(|| fetch.poll_request(now)).collect();
+    fetch.handle_offer(now, 'a', 1 << 17).unwrap();
+    fetch.handle_offer(now, 'b', 1 << 17).unwrap();
+    let asked: Vec<_> = std::iter::from_fn(|| fetch.poll_request()).collect();
     assert_eq!(asked, [('a', 0), ('a', 1), ('a', 2), ('a', 3), ('b', 4), ('b', 5), ('b', 6), ('b', 7)]);
 }
 
@@ -183,15 +186,16 @@ fn what_is_held_stays_within_twice_the_maximum() {
 fn what_was_not_asked_for_has_no_effect() {
     let now = start();
     let mut fetch = MetadataFetch::new(1 << 20);
-    assert_eq!(fetch.offer('a', 0), Err(MetadataFault::ImpossibleSize));
-    assert_eq!(fetch.offer('a', (1 << 20) + 1), Err(MetadataFault::ImpossibleSize));
+    assert_eq!(fetch.handle_offer(now, 'a', 0), Err(MetadataFault::ImpossibleSize));
+    assert_eq!(fetch.handle_offer(now, 'a', (1 << 20) + 1), Err(MetadataFault::ImpossibleSize));
     assert_eq!(fetch.handle_data(now, 'a', 0, 5, b"hello"), Err(MetadataFault::Unrequested));
-    fetch.offer('a', 5).unwrap();
+    fetch.handle_offer(now, 'a', 5).unwrap();
     assert_eq!(fetch.handle_data(now, 'a', 0, 5, b"hello"), Err(MetadataFault::Unrequested));
-    assert_eq!(fetch.poll_request(now), Some(('a', 0)));
+    assert_eq!(fetch.poll_request(), Some(('a', 0)));
     assert_eq!(fetch.handle_data(now, 'a', 0, 6, b"hello"), Err(MetadataFault::WrongLength));
     assert_eq!(fetch.handle_data(now, 'a', 0, 5, b"hell"), Err(MetadataFault::WrongLength));
-    assert_eq!(fetch.handle_data(now, 'a', 0, 5, b"hello").unwrap().unwrap().bytes(), b"hello");
+    assert_eq!(fetch.handle_data(now, 'a', 0, 5, b"hello"), Ok(()));
+    assert!(matches!(fetch.poll_event(), Some(MetadataEvent::Assembled(whole)) if whole.bytes() == b"hello"));
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test has to begin somewhen")]

@@ -13,7 +13,8 @@ use torrent_types::compact;
 
 use super::{MalformedPayload, options};
 
-pub use pace::{PexIntake, PexOutlet};
+pub(crate) use pace::PexIntake;
+pub use pace::PexOutlet;
 
 /// The most peers that are read from one list of a message. BEP 11 allows 50, and more in the first message.
 const MAX_PEERS: usize = 200;

@@ -1,5 +1,5 @@
 //! What to tell one peer about the others, and how often; how often to listen. BEP 11 § "Message format" (at most 50
-//! peers a message, at most one message a minute).
+//! peers a message, at most one message a minute). In: who has come and gone. Out: payloads. Never: whom a peer may hear of.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,88 +15,118 @@ const INTERVAL: Duration = Duration::from_secs(60);
 const MIN_INTERVAL: Duration = Duration::from_secs(45);
 /// The most peers to add, and to drop, in one message.
 const MAX_CHANGES: usize = 50;
+/// The most news of either kind that wait to be told. In a swarm in which more happens a peer hears of enough others.
+const MAX_WAITING: usize = 200;
 
-/// Tells one peer whom we have met and lost since the last time.
+/// Tells one peer which others we have met and lost since the last time.
 ///
-/// It remembers whom the peer has been told of: 32 bytes for each connected peer of the torrent.
+/// It is told of changes and does nothing while there are none. It holds only what the peer has not been told yet: at most
+/// 200 addresses that came and 200 that went; what is more than that is not told.
 ///
 /// ```
-/// # use std::{collections::BTreeMap, time::{Duration, Instant}};
+/// # use std::time::{Duration, Instant};
 /// # use torrent_wire::{Pex, PexFlags, PexOutlet};
 /// # let now = Instant::now();
 /// let mut outlet = PexOutlet::new();
-/// let mut connected = BTreeMap::from([("192.0.2.7:6881".parse()?, PexFlags::UTP)]);
-/// let payload = outlet.poll(now, &connected).unwrap();
+/// assert_eq!(outlet.poll_timeout(), None, "there is nothing to tell");
+/// outlet.handle_added(now, "192.0.2.7:6881".parse()?, PexFlags::UTP);
+/// let payload = outlet.poll_payload().unwrap();
 /// assert_eq!(Pex::decode(&payload)?.added().count(), 1);
 ///
-/// connected.clear();
-/// assert_eq!(outlet.poll(now, &connected), None, "too soon");
-/// let payload = outlet.poll(now + Duration::from_secs(60), &connected).unwrap();
+/// outlet.handle_dropped(now, "192.0.2.7:6881".parse()?);
+/// assert_eq!(outlet.poll_payload(), None, "too soon");
+/// let later = outlet.poll_timeout().unwrap();
+/// assert_eq!(later, now + Duration::from_secs(60));
+/// outlet.handle_timeout(later);
+/// let payload = outlet.poll_payload().unwrap();
 /// assert_eq!(Pex::decode(&payload)?.dropped().count(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct PexOutlet {
-    told: BTreeSet<SocketAddr>,
+    added: BTreeMap<SocketAddr, PexFlags>,
+    dropped: BTreeSet<SocketAddr>,
+    /// When the next message may go out.
     next: Option<Instant>,
+    /// The time of the last call that told it.
+    now: Option<Instant>,
 }
 
 impl PexOutlet {
     /// For a peer that has not been told anything.
     #[must_use]
     pub const fn new() -> Self {
-        Self { told: BTreeSet::new(), next: None }
+        Self { added: BTreeMap::new(), dropped: BTreeSet::new(), next: None, now: None }
     }
 
-    /// The payload to send now, if it is time and there is news: at most 50 peers of `connected` that are new to the
-    /// peer, and at most 50 that are gone. What does not fit waits for the next message.
-    ///
-    /// Leave out of `connected` whom the peer should not hear of: itself, and local addresses if it is not local.
+    /// We have met a peer, or know more about it. Leave out those that this peer should not hear of: itself, and local
+    /// addresses if it is not local.
+    pub fn handle_added(&mut self, now: Instant, peer: SocketAddr, flags: PexFlags) {
+        self.now = Some(now);
+        self.dropped.remove(&peer);
+        if self.added.len() < MAX_WAITING || self.added.contains_key(&peer) {
+            self.added.insert(peer, flags);
+        }
+    }
+
+    /// We have lost a peer.
+    pub fn handle_dropped(&mut self, now: Instant, peer: SocketAddr) {
+        self.now = Some(now);
+        // One that came and went between two messages has never been there.
+        if self.added.remove(&peer).is_none() && self.dropped.len() < MAX_WAITING {
+            self.dropped.insert(peer);
+        }
+    }
+
+    /// The payload to send now, if it is time and there are news: at most 50 peers of each kind. What does not fit waits
+    /// for the next message. To be sent as [`ExtensionId::PEX`](crate::ExtensionId::PEX); poll it only once the peer takes
+    /// that.
     #[must_use]
-    pub fn poll(&mut self, now: Instant, connected: &BTreeMap<SocketAddr, PexFlags>) -> Option<Vec<u8>> {
-        if self.next.is_some_and(|next| now < next) {
+    pub fn poll_payload(&mut self) -> Option<Vec<u8>> {
+        let now = self.now?;
+        if self.is_empty() || self.next.is_some_and(|next| now < next) {
             return None;
         }
-        let news = connected.iter().filter(|(peer, _)| !self.told.contains(peer));
-        let added: Vec<_> = news.take(MAX_CHANGES).map(|(peer, flags)| (*peer, *flags)).collect();
-        let gone = self.told.iter().filter(|peer| !connected.contains_key(peer));
-        let dropped: Vec<_> = gone.take(MAX_CHANGES).copied().collect();
-        if added.is_empty() && dropped.is_empty() {
-            return None;
-        }
-        self.told.retain(|peer| !dropped.contains(peer));
-        self.told.extend(added.iter().map(|(peer, _)| *peer));
+        let added: Vec<_> = std::iter::from_fn(|| self.added.pop_first()).take(MAX_CHANGES).collect();
+        let dropped: Vec<_> = std::iter::from_fn(|| self.dropped.pop_first()).take(MAX_CHANGES).collect();
         self.next = now.checked_add(INTERVAL);
         Some(Pex::encode(added, dropped))
     }
 
-    /// When the next message may go out; `None` if at once.
+    /// When to call [`Self::handle_timeout`] and poll again; `None` while there is nothing to tell.
     #[must_use]
-    pub const fn poll_timeout(&self) -> Option<Instant> {
-        self.next
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_empty() { None } else { self.next.or(self.now) }
+    }
+
+    /// Time has passed.
+    pub const fn handle_timeout(&mut self, now: Instant) {
+        self.now = Some(now);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.dropped.is_empty()
     }
 }
 
 /// Listens to one peer's messages, but not to all of them if it sends them too often.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PexIntake {
+pub(crate) struct PexIntake {
     last: Option<Instant>,
 }
 
 impl PexIntake {
-    /// For a peer that has not sent anything.
-    #[must_use]
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { last: None }
     }
 
-    /// Whether to heed a message that comes now. The peers of one that comes too soon are not to be used.
-    #[must_use]
-    pub fn admit(&mut self, now: Instant) -> bool {
-        let early = self.last.is_some_and(|last| now.saturating_duration_since(last) < MIN_INTERVAL);
-        if !early {
-            self.last = Some(now);
-        }
-        !early
+    /// Whether a message comes too soon after the last one: its peers are not to be used.
+    pub(crate) fn is_early(&self, now: Instant) -> bool {
+        self.last.is_some_and(|last| now.saturating_duration_since(last) < MIN_INTERVAL)
+    }
+
+    /// A message has been listened to.
+    pub(crate) const fn heard(&mut self, now: Instant) {
+        self.last = Some(now);
     }
 }

@@ -1,5 +1,5 @@
-//! MSE over any tokio stream: drives the handshakes to their end, and a stream that encrypts and decrypts.
-//! Never: dialling, listening, or a decision of the policy.
+//! MSE over any tokio stream: drives the handshakes of [`mse`](crate::mse) to their end, and a stream that encrypts and
+//! decrypts. Never: dialling, listening, or a decision of the policy.
 
 use std::{
     error, fmt,
@@ -7,20 +7,18 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
-use ::tokio::{
+use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     time::{Instant, timeout_at},
 };
 use torrent_types::InfoHash;
 
-use super::{Ciphers, Error, Initiator, Method, Opening, Progress, Responder, SkeyHash, detect as detect_bytes};
-
-/// What a dialler may wait: two round trips and two exponentiations. Who knows no MSE may wait for more bytes instead of hanging
-/// up, and shall be dialled again in plain before a user wonders.
-pub const PATIENCE: Duration = Duration::from_secs(4);
+use super::stream::now;
+use crate::mse::{
+    Ciphers, Error, Established, Initiator, Method, Obfuscation, Responder, SkeyHash, detect as detect_bytes,
+};
 
 /// How much is read at once during a handshake: more than both of its messages.
 const READ_LENGTH: usize = 2 * 1024;
@@ -32,14 +30,12 @@ const OUTBOX_LENGTH: usize = 16 * 1024;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// The peer hung up. Many do so who know no MSE.
+    /// The peer hung up, as many do that know no MSE.
     Closed,
-    /// The handshake failed.
+    /// The handshake failed, or took too long.
     Handshake(Error),
     /// The stream below failed.
     Io(io::Error),
-    /// The deadline passed.
-    TimedOut,
 }
 
 impl fmt::Display for HandshakeError {
@@ -48,7 +44,6 @@ impl fmt::Display for HandshakeError {
             Self::Closed => f.write_str("the peer closed the connection during the handshake"),
             Self::Handshake(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
-            Self::TimedOut => f.write_str("the handshake took too long"),
         }
     }
 }
@@ -58,7 +53,7 @@ impl error::Error for HandshakeError {
         match self {
             Self::Handshake(error) => error.source(),
             Self::Io(error) => error.source(),
-            Self::Closed | Self::TimedOut => None,
+            Self::Closed => None,
         }
     }
 }
@@ -75,25 +70,77 @@ impl From<io::Error> for HandshakeError {
     }
 }
 
-/// Dials: carries `handshake` to its end over `stream`.
+/// One role of the handshake, as [`converse`] drives it.
+trait Machine {
+    fn handle_bytes(&mut self, received: &[u8]) -> Result<usize, Error>;
+    fn poll_event(&mut self) -> Option<Established>;
+    fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool;
+    fn poll_timeout(&self) -> Option<std::time::Instant>;
+    fn handle_timeout(&mut self) -> Result<(), Error>;
+}
+
+impl Machine for Initiator {
+    fn handle_bytes(&mut self, received: &[u8]) -> Result<usize, Error> {
+        self.handle_bytes(now().into(), received)
+    }
+
+    fn poll_event(&mut self) -> Option<Established> {
+        self.poll_event()
+    }
+
+    fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool {
+        self.poll_transmit(out)
+    }
+
+    fn poll_timeout(&self) -> Option<std::time::Instant> {
+        self.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self) -> Result<(), Error> {
+        self.handle_timeout(now().into())
+    }
+}
+
+/// A responder and what it looks torrents up in.
+struct Answering<F>(Responder, F);
+
+impl<F: Fn(&SkeyHash) -> Option<InfoHash>> Machine for Answering<F> {
+    fn handle_bytes(&mut self, received: &[u8]) -> Result<usize, Error> {
+        self.0.handle_bytes(now().into(), received, &self.1)
+    }
+
+    fn poll_event(&mut self) -> Option<Established> {
+        self.0.poll_event()
+    }
+
+    fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool {
+        self.0.poll_transmit(out)
+    }
+
+    fn poll_timeout(&self) -> Option<std::time::Instant> {
+        self.0.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self) -> Result<(), Error> {
+        self.0.handle_timeout(now().into())
+    }
+}
+
+/// Connects: carries `handshake` to its end over `stream`.
 ///
 /// # Errors
 ///
-/// The stream is dropped; see [`Policy::attempts`](super::Policy::attempts) for what to try next.
-pub async fn connect<S>(stream: S, mut handshake: Initiator, deadline: Instant) -> Result<MseStream<S>, HandshakeError>
+/// The stream is dropped; see [`Policy::attempts`](crate::mse::Policy::attempts) for what to try next.
+pub async fn connect<S>(stream: S, handshake: Initiator) -> Result<MseStream<S>, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let step = |received: &[u8], out: &mut Vec<u8>| {
-        let progress = handshake.handle_bytes(received);
-        handshake.poll_transmit(out);
-        progress
-    };
-    let (_, stream) = within(deadline, converse(stream, Vec::new(), step)).await?;
+    let (_, stream) = converse(stream, Vec::new(), handshake).await?;
     Ok(stream)
 }
 
-/// Is dialled: carries `handshake` to its end over `stream`. `received` are the bytes that [`detect`] has read already.
+/// Accepts: carries `handshake` to its end over `stream`. `received` are the bytes that [`detect`] has read already;
+/// `lookup` is for [`Responder::handle_bytes`].
 ///
 /// # Errors
 ///
@@ -101,19 +148,13 @@ where
 pub async fn accept<S>(
     stream: S,
     received: Vec<u8>,
-    mut handshake: Responder,
+    handshake: Responder,
     lookup: impl Fn(&SkeyHash) -> Option<InfoHash>,
-    deadline: Instant,
 ) -> Result<(InfoHash, MseStream<S>), HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let step = |received: &[u8], out: &mut Vec<u8>| {
-        let progress = handshake.handle_bytes(received, &lookup);
-        handshake.poll_transmit(out);
-        progress
-    };
-    within(deadline, converse(stream, received, step)).await
+    converse(stream, received, Answering(handshake, lookup)).await
 }
 
 /// Reads the first bytes of an incoming connection, up to where it is clear how it begins. Hand them to [`accept`], or to
@@ -121,37 +162,30 @@ where
 ///
 /// # Errors
 ///
-/// [`HandshakeError::Closed`], [`HandshakeError::Io`] or [`HandshakeError::TimedOut`].
-pub async fn detect<S>(stream: &mut S, deadline: Instant) -> Result<(Opening, Vec<u8>), HandshakeError>
+/// [`HandshakeError::Closed`], [`HandshakeError::Io`], or [`Error::TimedOut`] when `deadline` has passed.
+pub async fn detect<S>(stream: &mut S, deadline: Instant) -> Result<(Obfuscation, Vec<u8>), HandshakeError>
 where
     S: AsyncRead + Unpin,
 {
-    within(deadline, async {
+    let read = async {
         let mut received = Vec::with_capacity(READ_LENGTH);
         loop {
             if stream.read_buf(&mut received).await? == 0 {
                 return Err(HandshakeError::Closed);
             }
-            if let Some(opening) = detect_bytes(&received) {
-                return Ok((opening, received));
+            if let Some(obfuscation) = detect_bytes(&received) {
+                return Ok((obfuscation, received));
             }
         }
-    })
-    .await
-}
-
-async fn within<T>(
-    deadline: Instant,
-    handshake: impl Future<Output = Result<T, HandshakeError>>,
-) -> Result<T, HandshakeError> {
-    timeout_at(deadline, handshake).await.map_err(|_| HandshakeError::TimedOut)?
+    };
+    timeout_at(deadline, read).await.map_err(|_| Error::TimedOut)?
 }
 
 /// Writes and reads at the same time: both sides may have more padding to send than the pipe between them holds.
 async fn converse<S>(
     stream: S,
     mut received: Vec<u8>,
-    mut step: impl FnMut(&[u8], &mut Vec<u8>) -> Result<Progress, Error>,
+    mut machine: impl Machine,
 ) -> Result<(InfoHash, MseStream<S>), HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -159,25 +193,34 @@ where
     let mut stream = MseStream::plain(stream, Vec::new());
     let mut chunk = [0; READ_LENGTH];
     loop {
-        if let Progress::Done(mut done) = step(&received, &mut stream.outbox.bytes)? {
-            stream.flush().await?;
-            received.drain(..done.consumed);
+        // Once it is over there is no deadline any more, but what it has to send may not fit into the pipe.
+        let deadline = machine.poll_timeout().map_or_else(now, Instant::from_std);
+        let used = machine.handle_bytes(&received)?;
+        machine.poll_transmit(&mut stream.outbox.bytes);
+        if let Some(mut done) = machine.poll_event() {
+            timeout_at(deadline, stream.flush()).await.map_err(|_| Error::TimedOut)??;
+            received.drain(..used);
             done.ciphers.decrypt(&mut received);
             stream.ciphers = done.ciphers;
             stream.unread.bytes = received;
             return Ok((done.info_hash, stream));
         }
         let mut buffer = ReadBuf::new(&mut chunk);
-        poll_fn(|cx| {
+        let exchange = poll_fn(|cx| {
             if let Poll::Ready(Err(error)) = Pin::new(&mut stream).poll_flush(cx) {
                 return Poll::Ready(Err(error));
             }
             Pin::new(&mut stream.stream).poll_read(cx, &mut buffer)
-        })
-        .await?;
-        received = buffer.filled().to_vec();
-        if received.is_empty() {
-            return Err(HandshakeError::Closed);
+        });
+        if let Ok(read) = timeout_at(deadline, exchange).await {
+            read?;
+            received = buffer.filled().to_vec();
+            if received.is_empty() {
+                return Err(HandshakeError::Closed);
+            }
+        } else {
+            machine.handle_timeout()?;
+            received.clear();
         }
     }
 }
@@ -185,7 +228,7 @@ where
 /// A stream that decrypts what is read and encrypts what is written, or neither if plaintext was agreed on.
 ///
 /// Reading works in the reader's buffer. Writing copies, 16 KiB at most, as the writer's bytes are not ours to change;
-/// whoever owns its buffers takes the stream apart with [`Self::into_parts`] and encrypts in place.
+/// a caller that owns its buffers takes the stream apart with [`Self::into_parts`] and encrypts in place.
 #[derive(Debug)]
 pub struct MseStream<S> {
     stream: S,
@@ -306,7 +349,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MseStream<S> {
 mod tests {
     use std::time::Duration;
 
-    use ::tokio::io::{DuplexStream, duplex};
+    use tokio::io::{DuplexStream, duplex};
 
     use super::*;
     use crate::mse::{Methods, SkeyIndex};
@@ -318,32 +361,33 @@ mod tests {
     }
 
     fn initiator(methods: Methods) -> Initiator {
-        Initiator::new(TORRENT, methods, &[1; 32], b"hello").unwrap()
+        Initiator::new(now().into(), TORRENT, methods, &[1; 32], b"hello").unwrap()
     }
 
     async fn pair(ours: Methods, theirs: Methods, buffer: usize) -> [MseStream<DuplexStream>; 2] {
         let (a, mut b) = duplex(buffer);
         let skeys: SkeyIndex = [TORRENT].into_iter().collect();
         let accepted = async {
-            let (opening, received) = detect(&mut b, deadline()).await?;
-            assert_eq!(opening, Opening::Obfuscated);
-            accept(b, received, Responder::new(theirs, &[2; 32]), |skey| skeys.lookup(skey), deadline()).await
+            let (obfuscation, received) = detect(&mut b, deadline()).await?;
+            assert_eq!(obfuscation, Obfuscation::Mse);
+            let responder = Responder::new(now().into(), theirs, &[2; 32]);
+            accept(b, received, responder, |skey| skeys.lookup(skey)).await
         };
-        let (a, b) = ::tokio::join!(connect(a, initiator(ours), deadline()), accepted);
+        let (a, b) = tokio::join!(connect(a, initiator(ours)), accepted);
         let (info_hash, b) = b.unwrap();
         assert_eq!(info_hash, TORRENT);
         [a.unwrap(), b]
     }
 
-    #[::tokio::test]
+    #[tokio::test]
     async fn payload_passes_in_both_directions_through_a_narrow_pipe() {
         for methods in [Methods::Plaintext, Methods::Rc4] {
             let [mut a, mut b] = pair(methods, methods, 100).await;
             let sent: Vec<u8> = (0..=u8::MAX).cycle().take(100_000).collect();
             let (mut to_a, mut to_b) = (vec![0; sent.len()], vec![0; sent.len() + 5]);
-            let (mut a_read, mut a_write) = ::tokio::io::split(&mut a);
-            let (mut b_read, mut b_write) = ::tokio::io::split(&mut b);
-            ::tokio::try_join!(
+            let (mut a_read, mut a_write) = tokio::io::split(&mut a);
+            let (mut b_read, mut b_write) = tokio::io::split(&mut b);
+            tokio::try_join!(
                 async { a_write.write_all(&sent).await.and(a_write.flush().await) },
                 async { b_write.write_all(&sent).await.and(b_write.flush().await) },
                 a_read.read_exact(&mut to_a),
@@ -354,7 +398,7 @@ mod tests {
         }
     }
 
-    #[::tokio::test]
+    #[tokio::test]
     async fn a_stream_comes_apart_into_what_the_fast_path_needs() {
         let [mut a, b] = pair(Methods::Rc4, Methods::Rc4, 4096).await;
         let (mut stream, mut ciphers, mut payload) = b.into_parts();
@@ -368,37 +412,37 @@ mod tests {
         assert_eq!((&payload[..], &more), (&b"hello"[..], b" world"));
     }
 
-    #[::tokio::test]
+    #[tokio::test]
     async fn plain_connections_are_detected_and_pass_unchanged() {
         let (mut a, mut b) = duplex(4096);
         a.write_all(b"\x13BitTorrent protocol and more").await.unwrap();
-        let (opening, received) = detect(&mut b, deadline()).await.unwrap();
-        assert_eq!(opening, Opening::Plain);
+        let (obfuscation, received) = detect(&mut b, deadline()).await.unwrap();
+        assert_eq!(obfuscation, Obfuscation::Plain);
         let mut bytes = [0; 29];
         MseStream::plain(b, received).read_exact(&mut bytes).await.unwrap();
         assert_eq!(&bytes, b"\x13BitTorrent protocol and more");
     }
 
-    #[::tokio::test(start_paused = true)]
+    #[tokio::test(start_paused = true)]
     async fn a_silent_peer_is_left_at_the_deadline_and_a_closed_one_at_once() {
         let (a, b) = duplex(4096);
-        assert!(matches!(connect(a, initiator(Methods::Rc4), deadline()).await, Err(HandshakeError::TimedOut)));
+        let start = now();
+        let outcome = connect(a, initiator(Methods::Rc4)).await;
+        assert!(matches!(outcome, Err(HandshakeError::Handshake(Error::TimedOut))));
+        assert_eq!(start.elapsed(), Initiator::TIMEOUT);
         drop(b);
         let (a, b) = duplex(4096);
         drop(b);
-        let error = connect(a, initiator(Methods::Rc4), deadline()).await.unwrap_err();
+        let error = connect(a, initiator(Methods::Rc4)).await.unwrap_err();
         assert!(matches!(error, HandshakeError::Io(_) | HandshakeError::Closed), "{error:?}");
     }
 
-    #[::tokio::test]
+    #[tokio::test]
     async fn both_sides_learn_why_they_cannot_agree() {
         let (a, b) = duplex(4096);
         let lookup = |_: &SkeyHash| Some(TORRENT);
-        let responder = Responder::new(Methods::Rc4, &[2; 32]);
-        let (a, b) = ::tokio::join!(
-            connect(a, initiator(Methods::Plaintext), deadline()),
-            accept(b, Vec::new(), responder, lookup, deadline()),
-        );
+        let responder = Responder::new(now().into(), Methods::Rc4, &[2; 32]);
+        let (a, b) = tokio::join!(connect(a, initiator(Methods::Plaintext)), accept(b, Vec::new(), responder, lookup),);
         assert!(matches!(a.unwrap_err(), HandshakeError::Closed));
         assert!(matches!(b.unwrap_err(), HandshakeError::Handshake(Error::NoCommonMethod { provided: 1 })));
     }
