@@ -4,7 +4,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -14,28 +14,34 @@ use rand::{TryRng as _, rngs::SysRng};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket},
-    sync::Semaphore,
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
     time::{Instant, interval, timeout, timeout_at},
 };
 
-use super::{config::ServerConfig, http::HttpTracker, shards::Shards, udp::UdpTracker};
+use super::{
+    config::ServerConfig,
+    files,
+    guests::{GuestId, Guests},
+    http::HttpTracker,
+    shards::Shards,
+    udp::UdpTracker,
+};
 
 /// A tracker in this process, over HTTP and UDP on one port. It stops when dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    inner: Arc<Inner>,
     /// Dropped with the server, and all tasks with it.
     _tasks: JoinSet<()>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct Inner {
     shards: Shards,
     http: AtomicU64,
     udp: AtomicU64,
-    connections: Arc<Semaphore>,
+    guests: Mutex<Guests<AbortHandle>>,
 }
 
 /// What a tracker has done so far.
@@ -61,7 +67,8 @@ impl Server {
         Self::bind_with(address, ServerConfig::default()).await
     }
 
-    /// Like [`bind`](Self::bind), with a configuration.
+    /// Like [`bind`](Self::bind), with a configuration. The soft limit of open files of this process is raised as far as the
+    /// connections need and the system allows.
     ///
     /// # Errors
     /// The address cannot be had.
@@ -70,16 +77,17 @@ impl Server {
         let address = listener.local_addr()?;
         let mut seed = [0; 32];
         SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
-        let connections = Arc::new(Semaphore::new(config.max_connections));
+        let guests = Guests::new(files::make_room(config.max_connections), config.max_connections_per_address);
         let shards = Shards::new(config, now(), seed);
-        let shared = Arc::new(Shared { shards, http: AtomicU64::new(0), udp: AtomicU64::new(0), connections });
+        let guests = Mutex::new(guests);
+        let inner = Arc::new(Inner { shards, http: AtomicU64::new(0), udp: AtomicU64::new(0), guests });
         let mut tasks = JoinSet::new();
         for datagrams in sockets {
-            tasks.spawn(serve_udp(datagrams, Arc::clone(&shared)));
+            tasks.spawn(serve_udp(datagrams, Arc::clone(&inner)));
         }
-        tasks.spawn(serve_http(listener, Arc::clone(&shared)));
-        tasks.spawn(sweep(Arc::clone(&shared)));
-        Ok(Self { address, shared, _tasks: tasks })
+        tasks.spawn(serve_http(listener, Arc::clone(&inner)));
+        tasks.spawn(sweep(Arc::clone(&inner)));
+        Ok(Self { address, inner, _tasks: tasks })
     }
 
     /// Where it listens.
@@ -103,8 +111,8 @@ impl Server {
     /// What it has done so far.
     #[must_use]
     pub fn stats(&self) -> ServerStats {
-        let (swarms, peers) = self.shared.shards.counts();
-        let (http, udp) = (self.shared.http.load(Ordering::Relaxed), self.shared.udp.load(Ordering::Relaxed));
+        let (swarms, peers) = self.inner.shards.counts();
+        let (http, udp) = (self.inner.http.load(Ordering::Relaxed), self.inner.udp.load(Ordering::Relaxed));
         ServerStats { http, udp, swarms, peers }
     }
 
@@ -152,7 +160,7 @@ fn bind_datagrams(address: SocketAddr) -> io::Result<Vec<UdpSocket>> {
     (0..count).map(bind).collect()
 }
 
-async fn serve_udp(socket: UdpSocket, shared: Arc<Shared>) {
+async fn serve_udp(socket: UdpSocket, inner: Arc<Inner>) {
     let mut tracker = UdpTracker::default();
     let mut datagram = vec![0; MAX_DATAGRAM];
     let mut answer = Vec::new();
@@ -161,35 +169,63 @@ async fn serve_udp(socket: UdpSocket, shared: Arc<Shared>) {
         let Ok((length, from)) = socket.recv_from(&mut datagram).await else { continue };
         answer.clear();
         let question = datagram.get(..length).unwrap_or_default();
-        if tracker.handle_datagram(now(), from, question, &shared.shards, &mut answer).is_ok() && !answer.is_empty() {
-            shared.udp.fetch_add(1, Ordering::Relaxed);
+        if tracker.handle_datagram(now(), from, question, &inner.shards, &mut answer).is_ok() && !answer.is_empty() {
+            inner.udp.fetch_add(1, Ordering::Relaxed);
             let _ = socket.send_to(&answer, from).await;
         }
     }
 }
 
-async fn serve_http(listener: TcpListener, shared: Arc<Shared>) {
+async fn serve_http(listener: TcpListener, inner: Arc<Inner>) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok(permit) = Arc::clone(&shared.connections).acquire_owned().await else { return };
         while connections.try_join_next().is_some() {}
-        match listener.accept().await {
-            Ok((stream, from)) => {
-                let shared = Arc::clone(&shared);
-                connections.spawn(async move {
-                    let _permit = permit;
-                    if let Err(error) = serve_connection(stream, from, &shared).await {
-                        tracing::debug!(peer = %from, %error, "connection ended");
-                    }
-                });
+        let Ok((stream, from)) = listener.accept().await else {
+            // Out of file descriptors after all: make room by ending a connection.
+            let oldest = inner.guests().end_oldest();
+            end(oldest);
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        // An address that has enough connections is hung up on.
+        let Some((id, ended)) = inner.guests().enter(from.ip()) else { continue };
+        end(ended);
+        let guest = Guest { id, inner: Arc::clone(&inner) };
+        let handle = connections.spawn(async move {
+            if let Err(error) = serve_connection(stream, from, &guest).await {
+                tracing::debug!(peer = %from, %error, "connection ended");
             }
-            // Out of file descriptors: give the open ones time to finish.
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-        }
+        });
+        inner.guests().set_handle(id, handle);
     }
 }
 
-async fn serve_connection(mut stream: TcpStream, from: SocketAddr, shared: &Shared) -> io::Result<()> {
+fn end(connection: Option<AbortHandle>) {
+    if let Some(connection) = connection {
+        connection.abort();
+    }
+}
+
+impl Inner {
+    fn guests(&self) -> MutexGuard<'_, Guests<AbortHandle>> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that counts for as long as this lives.
+struct Guest {
+    id: GuestId,
+    inner: Arc<Inner>,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.inner.guests().leave(self.id);
+    }
+}
+
+async fn serve_connection(mut stream: TcpStream, from: SocketAddr, guest: &Guest) -> io::Result<()> {
+    let inner = &*guest.inner;
     stream.set_nodelay(true)?;
     let mut tracker = HttpTracker::default();
     let (mut input, mut output) = (Vec::with_capacity(1024), Vec::new());
@@ -201,10 +237,10 @@ async fn serve_connection(mut stream: TcpStream, from: SocketAddr, shared: &Shar
             return Ok(());
         }
         loop {
-            let answer = tracker.handle_bytes(now(), from, &input, &shared.shards, &mut output);
+            let answer = tracker.handle_bytes(now(), from, &input, &inner.shards, &mut output);
             input.drain(..answer.consumed.min(input.len()));
             if !output.is_empty() {
-                shared.http.fetch_add(u64::try_from(answer.answered).unwrap_or_default(), Ordering::Relaxed);
+                inner.http.fetch_add(u64::try_from(answer.answered).unwrap_or_default(), Ordering::Relaxed);
                 timeout(WRITE, stream.write_all(&output)).await??;
                 output.clear();
             }
@@ -215,15 +251,16 @@ async fn serve_connection(mut stream: TcpStream, from: SocketAddr, shared: &Shar
                 break;
             }
             deadline = idle_deadline();
+            inner.guests().touch(guest.id);
         }
     }
 }
 
-async fn sweep(shared: Arc<Shared>) {
-    let mut ticks = interval(shared.shards.sweep_interval());
+async fn sweep(inner: Arc<Inner>) {
+    let mut ticks = interval(inner.shards.sweep_interval());
     loop {
         ticks.tick().await;
-        shared.shards.handle_timeout(now());
+        inner.shards.handle_timeout(now());
     }
 }
 

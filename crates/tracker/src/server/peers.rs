@@ -1,5 +1,5 @@
 //! The peers of one swarm, of one address family: a dense array of compact addresses, seeds first.
-//! In: addresses coming, going, growing old. Out: counts, random samples. Memory: `N + 2` bytes a peer, and 4 to 8 more in swarms
+//! In: addresses coming, going, growing old. Out: counts, random samples. Memory: `N + 2` bytes per peer, and 4 to 8 more in swarms
 //! over [`SMALL`]. Never: hashes of torrents, both families at once (see `swarms`).
 
 use hashbrown::HashTable;
@@ -44,7 +44,7 @@ impl<const N: usize> PeerSet<N> {
         self.seeds
     }
 
-    /// Everybody who is not a seed.
+    /// All that are not seeds.
     pub(super) fn leechers(&self) -> u32 {
         count(self.entries.len()).saturating_sub(self.seeds)
     }
@@ -57,7 +57,7 @@ impl<const N: usize> PeerSet<N> {
         self.position(key, address).is_some()
     }
 
-    /// A peer announces itself. Was it here as a seed already?
+    /// A peer announces itself. Whether it was here as a seed already.
     pub(super) fn insert(&mut self, key: Key, address: [u8; N], role: Role, tick: u8) -> bool {
         let Some(at) = self.position(key, &address) else {
             self.push(key, address, role, tick);
@@ -76,7 +76,7 @@ impl<const N: usize> PeerSet<N> {
         was_seed
     }
 
-    /// A peer has left. Was it there?
+    /// A peer has left. Whether it was there.
     pub(super) fn remove(&mut self, key: Key, address: &[u8; N]) -> bool {
         let position = self.position(key, address);
         if let Some(at) = position {
@@ -86,12 +86,20 @@ impl<const N: usize> PeerSet<N> {
         position.is_some()
     }
 
-    /// Drops who has not been heard of for more than `max_age` ticks. How many?
-    pub(super) fn expire(&mut self, key: Key, tick: u8, max_age: u8) -> usize {
+    /// The first address, if there is any.
+    pub(super) fn first(&self) -> Option<&[u8; N]> {
+        self.entries.first().map(|entry| &entry.address)
+    }
+
+    /// Drops peers that have been silent for more than `max_age` ticks, and names them. Gives how many.
+    pub(super) fn expire(&mut self, key: Key, tick: u8, max_age: u8, mut gone: impl FnMut(&[u8; N])) -> usize {
         let before = self.len();
         // Backwards: a removal moves an entry from behind into the gap, and that one has been looked at.
         for at in (0..count(before)).rev() {
-            if self.entries.get(index(at)).is_some_and(|entry| tick.wrapping_sub(entry.seen) > max_age) {
+            if let Some(entry) = self.entries.get(index(at))
+                && tick.wrapping_sub(entry.seen) > max_age
+            {
+                gone(&entry.address);
                 self.remove_at(key, at);
             }
         }
@@ -283,7 +291,9 @@ mod tests {
                     _ => {
                         let before = twin.len();
                         twin.retain(|_, (_, seen)| tick.wrapping_sub(*seen) <= arg);
-                        prop_assert_eq!(peers.expire(KEY, tick, arg), before - twin.len());
+                        let mut gone = 0;
+                        prop_assert_eq!(peers.expire(KEY, tick, arg, |_| gone += 1), before - twin.len());
+                        prop_assert_eq!(gone, before - twin.len());
                     }
                 }
                 let count = |role| u32::try_from(twin.values().filter(|entry| entry.0 == role).count()).unwrap();

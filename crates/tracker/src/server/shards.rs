@@ -29,7 +29,7 @@ impl Shards {
     #[must_use]
     pub fn new(config: ServerConfig, now: Instant, seed: [u8; 32]) -> Self {
         let mut rng = StdRng::from_seed(seed);
-        let totals = Arc::<Totals>::default();
+        let totals = Arc::new(Totals::new(Key::from_seed(rng.random())));
         let mut shard = |_| Mutex::new(Swarms::part_of(Arc::clone(&totals), config.clone(), now, rng.random()));
         let shards = (0..SHARDS).map(&mut shard).collect();
         Self { config, shards, secret: Key::from_seed(rng.random()), started: now }
@@ -41,9 +41,9 @@ impl Shards {
         &self.config
     }
 
-    /// The shard with this swarm, locked.
+    /// The shard that has this swarm, locked.
     pub(super) fn of(&self, info_hash: &InfoHash) -> MutexGuard<'_, Swarms> {
-        // Keyed: strangers choose info hashes, and shall not choose one shard for all of theirs.
+        // Keyed: strangers choose info hashes, and could put all of theirs into one shard otherwise.
         let hash = self.secret.hash(info_hash.as_bytes());
         self.shard(usize::try_from(hash % SHARDS).unwrap_or_default())
     }

@@ -3,11 +3,8 @@
 //! Never: bytes of requests (see `udp` and `http`), clocks, locks.
 
 use std::{
-    cmp,
-    collections::{HashMap, hash_map::Entry},
-    fmt,
-    hash::{BuildHasher, Hasher},
-    net::{IpAddr, SocketAddr},
+    cmp, fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -15,12 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rand::{SeedableRng as _, rngs::SmallRng};
+use hashbrown::HashTable;
+use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use torrent_types::InfoHash;
 
 use super::{
     config::ServerConfig,
     peers::{PeerSet, Role},
+    shares::Shares,
     siphash::Key,
 };
 use crate::message::{Event, ScrapeEntry};
@@ -46,8 +45,9 @@ use crate::message::{Event, ScrapeEntry};
 /// ```
 pub struct Swarms {
     config: ServerConfig,
+    /// Strangers choose info hashes: the hashes of the table have a key.
     key: Key,
-    table: HashMap<[u8; 20], Swarm, Keyed>,
+    table: HashTable<Slot>,
     peers: usize,
     totals: Arc<Totals>,
     rng: SmallRng,
@@ -56,10 +56,22 @@ pub struct Swarms {
 }
 
 /// What all shards of a tracker have together: the limits are the tracker's, wherever its peers are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Totals {
     peers: AtomicUsize,
     swarms: AtomicUsize,
+    shares: Shares,
+}
+
+impl Totals {
+    pub(super) fn new(key: Key) -> Self {
+        Self { peers: AtomicUsize::new(0), swarms: AtomicUsize::new(0), shares: Shares::new(key) }
+    }
+}
+
+struct Slot {
+    hash: [u8; 20],
+    swarm: Swarm,
 }
 
 #[derive(Default)]
@@ -70,15 +82,15 @@ struct Swarm {
     downloaded: u32,
 }
 
-/// A peer speaks up.
+/// An announce of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Announcement {
-    /// Which swarm.
+    /// The swarm.
     pub info_hash: InfoHash,
     /// Where the peer is: the source address of its request with the port it names.
     pub address: SocketAddr,
-    /// Bytes it lacks; 0 is a seed.
+    /// Bytes that it lacks; 0 is a seed.
     pub left: u64,
     /// What happened.
     pub event: Option<Event>,
@@ -126,17 +138,26 @@ pub struct Counts {
     pub downloaded: u32,
 }
 
-/// The tracker has as many swarms or peers as its configuration allows.
+/// Why a new peer is not listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the tracker is full")]
 #[non_exhaustive]
-pub struct Full;
+pub enum Full {
+    /// The tracker has as many swarms or peers as its configuration allows, and none of a few swarms that were looked at has only
+    /// one peer.
+    #[error("the tracker is full")]
+    Tracker,
+    /// The address has as many peers as its configuration allows one address.
+    #[error("too many torrents from this address")]
+    Address,
+}
 
 impl Swarms {
     /// No swarms. The seed keys the tables and picks the samples.
     #[must_use]
     pub fn new(config: ServerConfig, now: Instant, seed: [u8; 32]) -> Self {
-        Self::part_of(Arc::default(), config, now, seed)
+        let (key, _) = seed.split_last_chunk::<16>().expect("32 is more than 16");
+        let totals = Totals::new(Key::from_seed(*key.first_chunk().expect("16 are left")));
+        Self::part_of(Arc::new(totals), config, now, seed)
     }
 
     /// One of several that keep the limits together.
@@ -144,7 +165,7 @@ impl Swarms {
         let (key, rest) = seed.split_first_chunk::<16>().expect("32 is more than 16");
         let rng = SmallRng::seed_from_u64(u64::from_le_bytes(*rest.first_chunk().expect("16 is more than 8")));
         let key = Key::from_seed(*key);
-        Self { config, key, table: HashMap::with_hasher(Keyed(key)), peers: 0, totals, rng, started: now, swept: 0 }
+        Self { config, key, table: HashTable::new(), peers: 0, totals, rng, started: now, swept: 0 }
     }
 
     /// How this tracker behaves.
@@ -170,21 +191,9 @@ impl Swarms {
     /// # Errors
     /// [`Full`] if it is new and there is no room.
     pub fn announce(&mut self, now: Instant, who: &Announcement, peers: &mut Peers) -> Result<Counts, Full> {
-        let tick = self.tick(now);
-        let key = self.key;
+        let (tick, key) = (self.tick(now), self.key);
         let hash = *who.info_hash.as_bytes();
         let stopped = who.event == Some(Event::Stopped);
-        let full = self.totals.swarms.load(Ordering::Relaxed) >= self.config.max_swarms;
-        let swarm = match self.table.entry(hash) {
-            Entry::Occupied(swarm) => swarm.into_mut(),
-            Entry::Vacant(_) if stopped => return Ok(Counts::default()),
-            Entry::Vacant(_) if full => return Err(Full),
-            Entry::Vacant(free) => {
-                self.totals.swarms.fetch_add(1, Ordering::Relaxed);
-                free.insert(Swarm::default())
-            }
-        };
-        let before = swarm.len();
         let role = match (who.left, who.event) {
             // Some clients say `completed` with what was left before. The next announce tells.
             (0, _) | (_, Some(Event::Completed)) => Role::Seed,
@@ -192,64 +201,124 @@ impl Swarms {
             _ => Role::Leecher,
         };
         let (address, port) = (who.address.ip().to_canonical(), who.address.port().to_be_bytes());
-        let mut own_v4 = [0; 6];
-        let mut own_v6 = [0; 18];
-        let is_new = match address {
-            IpAddr::V4(ip) => {
-                own_v4 = pack(&ip.octets(), port);
-                !swarm.v4.contains(key, &own_v4)
-            }
-            IpAddr::V6(ip) => {
-                own_v6 = pack(&ip.octets(), port);
-                !swarm.v6.as_ref().is_some_and(|v6| v6.contains(key, &own_v6))
-            }
+        let (own_v4, own_v6) = match address {
+            IpAddr::V4(ip) => (pack(&ip.octets(), port), [0; 18]),
+            IpAddr::V6(ip) => ([0; 6], pack(&ip.octets(), port)),
         };
         // A port of 0 cannot be reached: such a peer may ask, but is not listed.
         let listed = !stopped && who.address.port() != 0;
-        if listed && is_new && self.totals.peers.load(Ordering::Relaxed) >= self.config.max_peers {
-            self.drop_if_empty(&hash);
-            return Err(Full);
+        let known = self.find(&hash).map(|swarm| match address {
+            IpAddr::V4(_) => swarm.v4.contains(key, &own_v4),
+            IpAddr::V6(_) => swarm.v6.as_ref().is_some_and(|v6| v6.contains(key, &own_v6)),
+        });
+        match known {
+            // A peer that is not listed makes no swarm.
+            None if !listed => return Ok(Counts::default()),
+            Some(true) => {}
+            known => self.admit(&hash, address, listed, known.is_none())?,
         }
+        let Some(Slot { swarm, .. }) = self.table.find_mut(key.hash(&hash), |slot| slot.hash == hash) else {
+            return Ok(Counts::default());
+        };
+        let before = swarm.len();
         let was_seed = match address {
             IpAddr::V4(_) if listed => swarm.v4.insert(key, own_v4, role, tick),
             IpAddr::V6(_) if listed => swarm.v6.get_or_insert_default().insert(key, own_v6, role, tick),
             IpAddr::V4(_) => swarm.v4.remove(key, &own_v4),
             IpAddr::V6(_) => swarm.v6.as_mut().is_some_and(|v6| v6.remove(key, &own_v6)),
         };
-        // A datagram may come twice, and is sent again if its answer is lost: who is a seed already has not finished anew.
+        // A datagram may come twice, and is sent again if its answer is lost: a peer that is a seed already has not finished anew.
         if who.event == Some(Event::Completed) && listed && !was_seed {
             swarm.downloaded = swarm.downloaded.saturating_add(1);
         }
-        let after = swarm.len();
-        self.peers = self.peers.saturating_add(after).saturating_sub(before);
-        // One at most, in either direction.
-        match after.cmp(&before) {
-            cmp::Ordering::Greater => _ = self.totals.peers.fetch_add(1, Ordering::Relaxed),
-            cmp::Ordering::Less => _ = self.totals.peers.fetch_sub(1, Ordering::Relaxed),
-            cmp::Ordering::Equal => {}
+        let (after, counts) = (swarm.len(), swarm.counts());
+        if !stopped {
+            let want = who.num_want.unwrap_or(self.config.num_want).min(self.config.max_num_want);
+            let for_seed = role == Role::Seed;
+            if who.both_families || address.is_ipv4() {
+                swarm.v4.sample(&mut self.rng, want, for_seed, &own_v4, &mut peers.v4);
+            }
+            if (who.both_families || address.is_ipv6())
+                && let Some(v6) = &swarm.v6
+            {
+                v6.sample(&mut self.rng, want, for_seed, &own_v6, &mut peers.v6);
+            }
         }
-        let counts = swarm.counts();
+        self.count(address, before, after);
         if stopped {
             self.drop_if_empty(&hash);
-            return Ok(counts);
-        }
-        let want = who.num_want.unwrap_or(self.config.num_want).min(self.config.max_num_want);
-        let for_seed = role == Role::Seed;
-        if who.both_families || address.is_ipv4() {
-            swarm.v4.sample(&mut self.rng, want, for_seed, &own_v4, &mut peers.v4);
-        }
-        if (who.both_families || address.is_ipv6())
-            && let Some(v6) = &swarm.v6
-        {
-            v6.sample(&mut self.rng, want, for_seed, &own_v6, &mut peers.v6);
         }
         Ok(counts)
+    }
+
+    /// Finds room for a peer that is not in its swarm, and for the swarm if that is new.
+    fn admit(&mut self, hash: &[u8; 20], ip: IpAddr, is_listed: bool, is_new_swarm: bool) -> Result<(), Full> {
+        if is_listed && self.totals.shares.of(ip) >= self.config.max_peers_per_address {
+            return Err(Full::Address);
+        }
+        let no_swarms = is_new_swarm && self.totals.swarms.load(Ordering::Relaxed) >= self.config.max_swarms;
+        let no_peers = is_listed && self.totals.peers.load(Ordering::Relaxed) >= self.config.max_peers;
+        if (no_swarms || no_peers) && !self.evict(hash) {
+            return Err(Full::Tracker);
+        }
+        if is_new_swarm {
+            self.totals.swarms.fetch_add(1, Ordering::Relaxed);
+            let slot = Slot { hash: *hash, swarm: Swarm::default() };
+            self.table.insert_unique(self.key.hash(hash), slot, |slot| self.key.hash(&slot.hash));
+        }
+        Ok(())
+    }
+
+    /// Drops a swarm of at most one peer other than `except`: of a few at random, the one whose peer is at the address with most.
+    /// A flood from a hundred addresses so displaces itself, and not the torrents of others.
+    fn evict(&mut self, except: &[u8; 20]) -> bool {
+        let buckets = self.table.num_buckets();
+        let mut worst: Option<(u32, usize)> = None;
+        for _ in 0..EVICTION_PROBES.min(buckets) {
+            let at = self.rng.random_range(0..buckets);
+            let Some(Slot { hash, swarm }) = self.table.get_bucket(at) else { continue };
+            if swarm.len() > 1 || hash == except {
+                continue;
+            }
+            let share = swarm.first().map_or(u32::MAX, |ip| self.totals.shares.of(ip));
+            if worst.is_none_or(|(most, _)| share > most) {
+                worst = Some((share, at));
+            }
+        }
+        let Some((_, at)) = worst else { return false };
+        let Ok(found) = self.table.get_bucket_entry(at) else { return false };
+        let (Slot { swarm, .. }, _) = found.remove();
+        self.totals.swarms.fetch_sub(1, Ordering::Relaxed);
+        if let Some(ip) = swarm.first() {
+            self.count(ip, 1, 0);
+        }
+        true
+    }
+
+    /// The number of peers has changed by at most one: that of `ip`.
+    fn count(&mut self, ip: IpAddr, before: usize, after: usize) {
+        self.peers = self.peers.saturating_add(after).saturating_sub(before);
+        match after.cmp(&before) {
+            cmp::Ordering::Greater => {
+                self.totals.peers.fetch_add(1, Ordering::Relaxed);
+                self.totals.shares.add(ip);
+            }
+            cmp::Ordering::Less => {
+                self.totals.peers.fetch_sub(1, Ordering::Relaxed);
+                self.totals.shares.remove(ip);
+            }
+            cmp::Ordering::Equal => {}
+        }
+    }
+
+    fn find(&self, hash: &[u8; 20]) -> Option<&Swarm> {
+        self.table.find(self.key.hash(hash), |slot| slot.hash == *hash).map(|slot| &slot.swarm)
     }
 
     /// The counts of one swarm; `None` if it is not known.
     #[must_use]
     pub fn scrape(&self, info_hash: &InfoHash) -> Option<ScrapeEntry> {
-        let swarm = self.table.get(info_hash.as_bytes())?;
+        let swarm = self.find(info_hash.as_bytes())?;
         let counts = swarm.counts();
         let paused = swarm.v4.paused().saturating_add(swarm.v6.as_ref().map_or(0, |v6| v6.paused()));
         Some(ScrapeEntry {
@@ -267,12 +336,12 @@ impl Swarms {
             return;
         }
         self.swept = tick;
-        let (key, max_age) = (self.key, MAX_AGE);
+        let (key, shares) = (self.key, &self.totals.shares);
         let (mut gone, swarms) = (0usize, self.table.len());
-        self.table.retain(|_, swarm| {
-            gone = gone.saturating_add(swarm.v4.expire(key, tick, max_age));
+        self.table.retain(|Slot { swarm, .. }| {
+            gone = gone.saturating_add(swarm.v4.expire(key, tick, MAX_AGE, |peer| shares.remove(ip_v4(peer))));
             if let Some(v6) = &mut swarm.v6 {
-                gone = gone.saturating_add(v6.expire(key, tick, max_age));
+                gone = gone.saturating_add(v6.expire(key, tick, MAX_AGE, |peer| shares.remove(ip_v6(peer))));
                 if v6.len() == 0 {
                     swarm.v6 = None;
                 }
@@ -283,7 +352,7 @@ impl Swarms {
         self.totals.peers.fetch_sub(gone, Ordering::Relaxed);
         self.totals.swarms.fetch_sub(swarms.saturating_sub(self.table.len()), Ordering::Relaxed);
         if self.table.capacity() > self.table.len().saturating_mul(4) {
-            self.table.shrink_to_fit();
+            self.table.shrink_to_fit(|slot| key.hash(&slot.hash));
         }
     }
 
@@ -301,8 +370,9 @@ impl Swarms {
     }
 
     fn drop_if_empty(&mut self, hash: &[u8; 20]) {
-        if self.table.get(hash).is_some_and(|swarm| swarm.len() == 0 && swarm.downloaded == 0) {
-            self.table.remove(hash);
+        let is_empty = |slot: &Slot| slot.hash == *hash && slot.swarm.len() == 0 && slot.swarm.downloaded == 0;
+        if let Ok(found) = self.table.find_entry(self.key.hash(hash), is_empty) {
+            found.remove();
             self.totals.swarms.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -317,6 +387,11 @@ impl fmt::Debug for Swarms {
 impl Swarm {
     fn len(&self) -> usize {
         self.v4.len().saturating_add(self.v6.as_ref().map_or(0, |v6| v6.len()))
+    }
+
+    /// The address of one of its peers.
+    fn first(&self) -> Option<IpAddr> {
+        self.v4.first().map(ip_v4).or_else(|| self.v6.as_ref()?.first().map(ip_v6))
     }
 
     fn counts(&self) -> Counts {
@@ -337,35 +412,17 @@ fn pack<const A: usize, const N: usize>(ip: &[u8; A], port: [u8; 2]) -> [u8; N] 
     packed
 }
 
+fn ip_v4([a, b, c, d, ..]: &[u8; 6]) -> IpAddr {
+    Ipv4Addr::new(*a, *b, *c, *d).into()
+}
+
+fn ip_v6(peer: &[u8; 18]) -> IpAddr {
+    Ipv6Addr::from(*peer.first_chunk::<16>().expect("18 is more than 16")).into()
+}
+
 /// A peer's age is counted in so many parts of the expiry time. Far from 256, so that a late sweep cannot take old for new.
 const MAX_AGE: u8 = 100;
 
-/// Strangers choose info hashes: the table's hash has a key.
-struct Keyed(Key);
-
-struct KeyedHasher {
-    key: Key,
-    hash: u64,
-}
-
-impl BuildHasher for Keyed {
-    type Hasher = KeyedHasher;
-
-    fn build_hasher(&self) -> KeyedHasher {
-        KeyedHasher { key: self.0, hash: 0 }
-    }
-}
-
-impl Hasher for KeyedHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.hash ^= self.key.hash(bytes);
-    }
-
-    fn write_usize(&mut self, _length: usize) {
-        // The length of an array that always has 20 bytes.
-    }
-
-    fn finish(&self) -> u64 {
-        self.hash
-    }
-}
+/// Places of the table that are looked at for a swarm to drop. A table is at least 7/16 full once it has grown, so a flood of
+/// single peers is found nearly always.
+const EVICTION_PROBES: usize = 32;

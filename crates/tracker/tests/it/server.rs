@@ -8,7 +8,8 @@ use tokio::{
     time::{Instant, interval},
 };
 use torrent_tracker::{
-    AnnounceRequest, AnnounceResponse, Client, Config, Error, Event, TrackerUrl, announce, scrape, server::Server,
+    AnnounceRequest, AnnounceResponse, Client, Config, Error, Event, TrackerUrl, announce, scrape,
+    server::{Server, ServerConfig},
 };
 use torrent_types::InfoHash;
 
@@ -133,4 +134,29 @@ async fn whoever_asks_much_at_once_is_answered_in_order() {
     let answers = String::from_utf8_lossy(&answers);
     assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 301);
     assert!(answers.ends_with("d8:completei0e10:downloadedi0e11:downloadersi300e10:incompletei300eeee"), "in order");
+}
+
+#[tokio::test]
+async fn idle_connections_make_room_for_new_ones_the_oldest_first() {
+    let mut config = ServerConfig::default();
+    config.max_connections = 4;
+    let server = Server::bind_with("127.0.0.1:0", config).await.unwrap();
+    let request = b"GET /announce?info_hash=aaaaaaaaaaaaaaaaaaaa&port=1 HTTP/1.1\r\n\r\n";
+    let mut talker = TcpStream::connect(server.local_addr()).await.unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..20 {
+        idle.push(TcpStream::connect(server.local_addr()).await.unwrap());
+        // One that speaks stays, however many come.
+        talker.write_all(request).await.unwrap();
+        let mut answer = [0; 4096];
+        assert!(talker.read(&mut answer).await.unwrap() > 0);
+    }
+    // The last three are open, the others have been ended.
+    for (number, stream) in idle.iter_mut().enumerate().take(17) {
+        assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or(0), 0, "{number}");
+    }
+    for stream in &mut idle[17..] {
+        stream.write_all(request).await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+    }
 }

@@ -7,12 +7,96 @@ use std::{
 
 use torrent_tracker::{
     Event,
-    server::{Announcement, HttpTracker, MAX_HEAD, Peers, ServerConfig, Shards, Swarms, UdpTracker},
+    server::{Announcement, Full, HttpTracker, MAX_HEAD, Peers, ServerConfig, Shards, Swarms, UdpTracker},
     udp::{Response, decode_response},
 };
 
 fn clock() -> Instant {
     torrent_sim::start()
+}
+
+/// A new torrent with one peer.
+fn torrent(number: u32, ip: [u8; 4]) -> Announcement {
+    let mut hash = [0; 20];
+    hash[..4].copy_from_slice(&number.to_be_bytes());
+    Announcement::new(hash.into(), SocketAddr::from((ip, 6881)), 0)
+}
+
+#[test]
+fn one_address_cannot_fill_the_tracker_and_this_host_may() {
+    let now = clock();
+    let mut config = ServerConfig::default();
+    config.max_peers_per_address = 100;
+    let mut swarms = Swarms::new(config, now, [1; 32]);
+    let mut peers = Peers::default();
+    let mut announce = |number, ip| swarms.announce(now, &torrent(number, ip), &mut peers);
+    assert!((0..100).all(|number| announce(number, [203, 0, 113, 9]).is_ok()));
+    assert_eq!(announce(100, [203, 0, 113, 9]), Err(Full::Address));
+    // What it has stays, others are let in, and nothing that it leaves behind counts.
+    assert!(announce(99, [203, 0, 113, 9]).is_ok());
+    assert!((0..50).all(|number| announce(1000 + number, [203, 0, 113, 10]).is_ok()));
+    let mut stopped = torrent(7, [203, 0, 113, 9]);
+    stopped.event = Some(Event::Stopped);
+    swarms.announce(now, &stopped, &mut peers).unwrap();
+    assert!(swarms.announce(now, &torrent(100, [203, 0, 113, 9]), &mut peers).is_ok());
+    swarms.handle_timeout(now + Duration::from_secs(2 * 3600));
+    assert_eq!((swarms.swarm_count(), swarms.peer_count()), (0, 0));
+    let mut announce = |number, ip| swarms.announce(now, &torrent(number, ip), &mut peers);
+    assert!((0..100).all(|number| announce(number, [203, 0, 113, 9]).is_ok()));
+    assert!((0..1000).all(|number| announce(number, [127, 0, 0, 1]).is_ok()));
+}
+
+#[test]
+fn ipv6_addresses_of_one_network_have_one_share() {
+    let now = clock();
+    let mut config = ServerConfig::default();
+    config.max_peers_per_address = 10;
+    let mut swarms = Swarms::new(config, now, [1; 32]);
+    let mut peers = Peers::default();
+    let mut announce = |number: u16, network: u16| {
+        let ip = std::net::Ipv6Addr::new(0x2001, 0xdb8, network, number, 0, 0, 0, number);
+        let mut who = torrent(number.into(), [0; 4]);
+        who.address = SocketAddr::from((ip, 6881));
+        swarms.announce(now, &who, &mut peers)
+    };
+    assert!((0..10).all(|number| announce(number, 1).is_ok()));
+    assert_eq!(announce(10, 1), Err(Full::Address));
+    assert!(announce(10, 2).is_ok());
+}
+
+#[test]
+fn a_flood_of_lonely_swarms_displaces_itself_and_not_the_others() {
+    let now = clock();
+    let mut config = ServerConfig::default();
+    (config.max_swarms, config.max_peers_per_address) = (10_000, 1000);
+    let mut swarms = Swarms::new(config, now, [1; 32]);
+    let mut peers = Peers::default();
+    // A thousand torrents with one seed each, at a thousand addresses, and one with two.
+    let home = |number: u32| [198, 51, (number / 250) as u8, (number % 250) as u8];
+    for number in 0..1000 {
+        swarms.announce(now, &torrent(number, home(number)), &mut peers).unwrap();
+    }
+    swarms.announce(now, &torrent(0, [198, 18, 0, 1]), &mut peers).unwrap();
+    // Twenty addresses with five times as many as there is room for.
+    for number in 0..50_000 {
+        let _ = swarms.announce(now, &torrent(1_000_000 + number, [203, 0, 113, (number % 20) as u8]), &mut peers);
+    }
+    assert_eq!(swarms.swarm_count(), 10_000);
+    let kept = (0..1000).filter(|&number| swarms.scrape(&torrent(number, [0; 4]).info_hash).is_some()).count();
+    assert!(kept > 990, "{kept}");
+    // A new torrent finds room, too.
+    swarms.announce(now, &torrent(5_000_000, [198, 51, 100, 77]), &mut peers).unwrap();
+    assert_eq!(swarms.swarm_count(), 10_000);
+}
+
+#[test]
+fn a_peer_that_cannot_be_reached_makes_no_swarm() {
+    let now = clock();
+    let mut swarms = Swarms::new(ServerConfig::default(), now, [1; 32]);
+    let mut who = torrent(1, [203, 0, 113, 9]);
+    who.address.set_port(0);
+    swarms.announce(now, &who, &mut Peers::default()).unwrap();
+    assert_eq!(swarms.swarm_count(), 0);
 }
 
 fn peer(number: u8, left: u64) -> Announcement {
