@@ -4,7 +4,7 @@
 use std::io::IoSlice;
 
 use divan::{Bencher, counter::BytesCount};
-use torrent_content::Check;
+use torrent_content::{Check, Sha1Hashes};
 use torrent_storage::{FileEntry, FileStorage, Layout, Storage, TorrentStorage};
 use torrent_types::Geometry;
 
@@ -32,9 +32,8 @@ fn check(bencher: Bencher<'_, '_>, piece_length: u32) {
     let torrent = torrent(&folder);
     write_all(&*torrent, &[7; 1 << 20]);
     let geometry = Geometry::new(TOTAL, piece_length).unwrap();
-    bencher
-        .counter(BytesCount::new(TOTAL))
-        .bench(|| Check::new(&*torrent, &geometry, &|_| [0; 20]).run().unwrap().checked);
+    let hashes = Sha1Hashes::new(vec![[0; 20]; geometry.piece_count() as usize]);
+    bencher.counter(BytesCount::new(TOTAL)).bench(|| Check::new(&*torrent, &geometry, &hashes).run().unwrap().checked);
 }
 
 #[divan::bench(args = [16 << 10, 1 << 20], sample_count = 5)]

@@ -1,4 +1,5 @@
-//! Which pieces on disk are right: SHA-1 of every piece that is there, on as many threads as wanted. BEP 3 § "info dictionary".
+//! Which pieces of a torrent its storage holds: the hashes of every piece that is there, on as many threads as wanted.
+//! BEP 3 § "info dictionary", BEP 52.
 //! Reads at least 256 KiB at once and in order; what is missing or a hole is not read. A short read means "don't have".
 
 use std::{
@@ -12,45 +13,41 @@ use std::{
     thread,
 };
 
-use sha1::{Digest as _, Sha1};
+use torrent_hash::{Expected, PieceDigest, PieceHashes};
+use torrent_storage::{ErrorKind, Extent, Presence, StorageError, TorrentStorage};
 use torrent_types::{Bitfield, Geometry, PieceIndex};
-
-use torrent_storage::{Extent, Presence, StorageError, TorrentStorage};
 
 /// Bytes read at once: large enough for the disk, small enough to be hashed while it is in the processor's cache.
 const READ_LENGTH: usize = 512 * 1024;
 
-/// A check of a torrent's pieces against their SHA-1 hashes, to be set up and [run](Self::run).
+/// A check of a torrent's pieces against their hashes, to be set up and [run](Self::run).
 ///
 /// ```
-/// use torrent_content::Check;
+/// use torrent_content::{Check, Sha1Hashes};
 /// use torrent_storage::{FileEntry, Layout, MemoryStorage, Storage};
 /// use torrent_types::Geometry;
 ///
 /// let layout = Layout::new([FileEntry::new("a", 100_000)])?;
 /// let torrent = MemoryStorage::new().open(&layout)?;
 /// let geometry = Geometry::new(layout.total_length(), 32_768)?;
-/// let report = Check::new(&*torrent, &geometry, &|_piece| [0; 20]).run()?;
+/// let report = Check::new(&*torrent, &geometry, &Sha1Hashes::new(vec![[0; 20]; 4])).run()?;
 /// assert_eq!(report.have.count_ones(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Check<'a> {
     torrent: &'a dyn TorrentStorage,
     geometry: &'a Geometry,
-    expected: &'a (dyn Fn(PieceIndex) -> [u8; 20] + Sync),
+    hashes: &'a dyn PieceHashes,
+    only: Option<&'a Bitfield>,
     threads: Option<NonZeroUsize>,
     on_piece: &'a (dyn Fn(PieceIndex, bool) + Sync),
     cancel: Option<&'a AtomicBool>,
 }
 
 impl<'a> Check<'a> {
-    /// A check of all pieces on all processors. `expected` gives each piece's SHA-1.
-    pub fn new(
-        torrent: &'a dyn TorrentStorage,
-        geometry: &'a Geometry,
-        expected: &'a (dyn Fn(PieceIndex) -> [u8; 20] + Sync),
-    ) -> Self {
-        Self { torrent, geometry, expected, threads: None, on_piece: &|_, _| (), cancel: None }
+    /// A check of all pieces on all processors.
+    pub fn new(torrent: &'a dyn TorrentStorage, geometry: &'a Geometry, hashes: &'a dyn PieceHashes) -> Self {
+        Self { torrent, geometry, hashes, only: None, threads: None, on_piece: &|_, _| (), cancel: None }
     }
 
     /// How many threads hash. Default: as many as there are processors. A rotating disk likes one better.
@@ -60,7 +57,14 @@ impl<'a> Check<'a> {
         self
     }
 
-    /// Called once for every piece, on any thread, in roughly their order, with whether it is right. Default: nothing.
+    /// Only these pieces are looked at. Default: all.
+    #[must_use]
+    pub const fn only(mut self, pieces: &'a Bitfield) -> Self {
+        self.only = Some(pieces);
+        self
+    }
+
+    /// Called once for every piece that is looked at, on any thread, in roughly their order, with whether it is right. Default: nothing.
     #[must_use]
     pub const fn on_piece(mut self, on_piece: &'a (dyn Fn(PieceIndex, bool) + Sync)) -> Self {
         self.on_piece = on_piece;
@@ -83,12 +87,12 @@ impl<'a> Check<'a> {
         let shared = Shared {
             check: self,
             presence,
-            zero_hashes: self.zero_hashes(),
             // Small pieces are taken by the dozen, so that each read is long.
             batch: u32::try_from(READ_LENGTH).unwrap_or(u32::MAX).div_ceil(self.geometry.piece_length().max(1)),
             next: AtomicU32::new(0),
             report: Mutex::new(CheckReport {
                 have: Bitfield::new(self.geometry.piece_count()),
+                unreadable: Bitfield::new(self.geometry.piece_count()),
                 checked: 0,
                 error: None,
             }),
@@ -102,12 +106,6 @@ impl<'a> Check<'a> {
             shared.work();
         });
         Ok(shared.report.into_inner().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// What a hole hashes to, for pieces of full length and for the last.
-    fn zero_hashes(&self) -> [(u32, [u8; 20]); 2] {
-        let last = self.geometry.pieces().next_back().map_or(0, |piece| self.geometry.length_of(piece));
-        [self.geometry.piece_length(), last].map(|length| (length, sha1_of_zeros(length)))
     }
 
     fn is_cancelled(&self) -> bool {
@@ -127,16 +125,39 @@ impl fmt::Debug for Check<'_> {
 pub struct CheckReport {
     /// The pieces that are right.
     pub have: Bitfield,
+    /// The pieces of which nothing is known, because storage could not read them.
+    pub unreadable: Bitfield,
     /// How many were looked at; less than all if it was cancelled.
     pub checked: u32,
-    /// The first thing that could not be read, if any. Its pieces count as wrong.
+    /// Why the first of the unreadable pieces could not be read.
     pub error: Option<StorageError>,
+}
+
+impl CheckReport {
+    /// What a download can go on with.
+    ///
+    /// # Errors
+    /// If storage could not read what it has. A bad spot on a disk is no such error as long as other pieces are right: the
+    /// pieces on it count as missing.
+    pub fn into_checked(self) -> Result<Checked, StorageError> {
+        match self.error {
+            Some(error) if error.kind() != ErrorKind::Io || self.have.count_ones() == 0 => Err(error),
+            _ => Ok(Checked { have: self.have }),
+        }
+    }
+}
+
+/// What is known of a torrent's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The pieces that are in storage and right.
+    pub have: Bitfield,
 }
 
 struct Shared<'a> {
     check: &'a Check<'a>,
     presence: Presence,
-    zero_hashes: [(u32, [u8; 20]); 2],
     batch: u32,
     next: AtomicU32,
     report: Mutex<CheckReport>,
@@ -151,7 +172,8 @@ impl Shared<'_> {
             let Ok(first) = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) else { break };
             let end = first.saturating_add(self.batch).min(geometry.piece_count());
             let end_of_batch = self.range_of(PieceIndex::new(end.saturating_sub(1))).end;
-            for piece in (first..end).map(PieceIndex::new) {
+            let wanted = |piece: &PieceIndex| self.check.only.is_none_or(|only| only.get(*piece));
+            for piece in (first..end).map(PieceIndex::new).filter(wanted) {
                 let right = self.is_right(piece, &mut window, end_of_batch);
                 self.tell(piece, right);
             }
@@ -165,15 +187,13 @@ impl Shared<'_> {
 
     fn is_right(&self, piece: PieceIndex, window: &mut Window<'_>, limit: u64) -> Result<bool, StorageError> {
         let range = self.range_of(piece);
-        let found = match self.presence.of(range.clone()) {
+        let expected = self.check.hashes.expected(piece);
+        let digest = match self.presence.of(range.clone()) {
             Extent::Missing => None,
-            Extent::Zeros => {
-                let length = self.check.geometry.length_of(piece);
-                self.zero_hashes.iter().find(|(known, _)| *known == length).map(|(_, hash)| *hash)
-            }
-            Extent::Data => window.sha1(range, limit, &|| self.check.is_cancelled())?,
+            Extent::Zeros => Some(window.zeros(expected, self.check.geometry.length_of(piece))),
+            Extent::Data => window.hash(expected, range, limit, &|| self.check.is_cancelled())?,
         };
-        Ok(found.is_some_and(|found| found == (self.check.expected)(piece)))
+        Ok(digest.is_some_and(|digest| expected.is_met_by(&digest)))
     }
 
     fn tell(&self, piece: PieceIndex, right: Result<bool, StorageError>) {
@@ -184,6 +204,7 @@ impl Shared<'_> {
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         report.checked = report.checked.saturating_add(1);
         let right = right.unwrap_or_else(|error| {
+            report.unreadable.set(piece);
             report.error.get_or_insert(error);
             false
         });
@@ -201,21 +222,27 @@ struct Window<'a> {
     buffer: Vec<u8>,
     start: u64,
     filled: usize,
+    /// What a piece of nothing but zeros hashes to: which piece that was, and its hashes.
+    zeros: Option<(ZeroKey, PieceDigest)>,
 }
+
+/// Pieces of zeros that have these in common have the same hashes.
+type ZeroKey = (u32, bool, Option<torrent_hash::V2Shape>);
 
 impl<'a> Window<'a> {
     fn new(torrent: &'a dyn TorrentStorage) -> Self {
-        Self { torrent, buffer: vec![0; READ_LENGTH], start: 0, filled: 0 }
+        Self { torrent, buffer: vec![0; READ_LENGTH], start: 0, filled: 0, zeros: None }
     }
 
-    /// SHA-1 of `range`; `None` if a part of it is not there, or when told to stop. Reads ahead up to `limit`.
-    fn sha1(
+    /// The hashes of `range`; `None` if a part of it is not there, or when told to stop. Reads ahead up to `limit`.
+    fn hash(
         &mut self,
+        expected: Expected,
         range: Range<u64>,
         limit: u64,
         stop: &dyn Fn() -> bool,
-    ) -> Result<Option<[u8; 20]>, StorageError> {
-        let mut hash = Sha1::new();
+    ) -> Result<Option<PieceDigest>, StorageError> {
+        let mut hasher = expected.hasher();
         let mut at = range.start;
         while at < range.end {
             let left = usize::try_from(range.end.saturating_sub(at)).unwrap_or(usize::MAX);
@@ -224,10 +251,31 @@ impl<'a> Window<'a> {
             if bytes.is_empty() || stop() {
                 return Ok(None);
             }
-            hash.update(bytes);
+            hasher.update(bytes);
             at = at.saturating_add(bytes.len() as u64);
         }
-        Ok(Some(hash.finalize().into()))
+        Ok(Some(hasher.finish()))
+    }
+
+    /// The hashes of a piece of nothing but zeros.
+    fn zeros(&mut self, expected: Expected, length: u32) -> PieceDigest {
+        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+        let key = (length, expected.v1.is_some(), expected.v2.map(|(_, shape)| shape));
+        match self.zeros {
+            Some((known, digest)) if known == key => digest,
+            _ => {
+                let mut hasher = expected.hasher();
+                let mut left = usize::try_from(length).unwrap_or(usize::MAX);
+                while left > 0 {
+                    let zeros = ZEROS.get(..left).unwrap_or(&ZEROS);
+                    hasher.update(zeros);
+                    left = left.saturating_sub(zeros.len());
+                }
+                let digest = hasher.finish();
+                self.zeros = Some((key, digest));
+                digest
+            }
+        }
     }
 
     /// At least one byte from `offset` on, if there is one.
@@ -242,16 +290,4 @@ impl<'a> Window<'a> {
         self.start = offset;
         Ok(self.buffer.get(..self.filled).unwrap_or_default())
     }
-}
-
-fn sha1_of_zeros(length: u32) -> [u8; 20] {
-    const ZEROS: [u8; 4096] = [0; 4096];
-    let mut hash = Sha1::new();
-    let mut left = usize::try_from(length).unwrap_or(usize::MAX);
-    while left > 0 {
-        let zeros = ZEROS.get(..left).unwrap_or(&ZEROS);
-        hash.update(zeros);
-        left = left.saturating_sub(zeros.len());
-    }
-    hash.finalize().into()
 }

@@ -7,8 +7,10 @@
 mod check;
 pub mod create;
 mod engine;
+mod hashes;
 pub mod verify;
 
-pub use check::{Check, CheckReport};
+pub use check::{Check, CheckReport, Checked};
 pub use create::{Builder, CreateError, Version};
+pub use hashes::{Hashes, Sha1Hashes};
 pub use verify::{Report, Verifier};

@@ -6,3 +6,6 @@
 
 pub mod interleave;
 pub mod merkle;
+mod piece;
+
+pub use piece::{Expected, Leaves, PieceDigest, PieceHasher, PieceHashes, V2Shape};

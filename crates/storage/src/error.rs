@@ -37,6 +37,12 @@ impl StorageError {
         self.kind
     }
 
+    /// Whether trying again later will not help: [`ErrorKind::is_lasting`].
+    #[must_use]
+    pub const fn is_lasting(&self) -> bool {
+        self.kind.is_lasting()
+    }
+
     /// What was being done.
     #[must_use]
     pub const fn operation(&self) -> Operation {
@@ -56,12 +62,24 @@ impl StorageError {
     }
 }
 
+impl Clone for StorageError {
+    fn clone(&self) -> Self {
+        let cause = self.cause.as_ref().map(|error| match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(error.kind(), error.to_string()),
+        });
+        Self { kind: self.kind, operation: self.operation, path: self.path.clone(), cause }
+    }
+}
+
 /// Why a storage operation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// Something is already where a file should be moved to.
     AlreadyExists,
+    /// Somebody else has changed the file.
+    Changed,
     /// The file system cannot hold a file of that size.
     FileTooLarge,
     /// No space left, or a quota used up. Worth trying again later.
@@ -72,6 +90,8 @@ pub enum ErrorKind {
     NotAFile,
     /// The file or folder is not there.
     NotFound,
+    /// Something that is not of this torrent is where its file should be. It is not touched.
+    Occupied,
     /// The offset or length is outside the torrent: the caller's mistake.
     OutOfRange,
     /// No permission.
@@ -85,6 +105,13 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Whether trying again later will not help unless somebody does something about it. A disk that is full or out of order
+    /// may get better by itself.
+    #[must_use]
+    pub const fn is_lasting(self) -> bool {
+        !matches!(self, Self::Changed | Self::Full | Self::Io | Self::NotFound)
+    }
+
     fn of(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::AlreadyExists => Self::AlreadyExists,
@@ -144,11 +171,13 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AlreadyExists => "it is already there",
+            Self::Changed => "somebody else has changed it",
             Self::FileTooLarge => "the file is too large for the file system",
             Self::Full => "no space left",
             Self::Io => "input/output error",
             Self::NotAFile => "it is not a regular file",
             Self::NotFound => "no such file or folder",
+            Self::Occupied => "something that is not of this torrent is there already",
             Self::OutOfRange => "outside the torrent",
             Self::PermissionDenied => "permission denied",
             Self::ReadOnly => "the file system is read-only",

@@ -106,8 +106,7 @@ impl MemoryTorrent {
                 runs.insert(offset, new.into());
                 new.len()
             } else {
-                over.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-                over.len().min(bytes.len())
+                copy(over, bytes)
             };
             bytes = bytes.get(length..).unwrap_or_default();
             offset = offset.saturating_add(length as u64);
@@ -125,11 +124,10 @@ impl MemoryTorrent {
             if run.is_empty() {
                 break;
             }
-            let (head, rest) = buffer.split_at_mut(run.len().min(buffer.len()));
-            head.iter_mut().zip(run).for_each(|(to, from)| *to = *from);
-            filled = filled.saturating_add(head.len());
-            offset = offset.saturating_add(head.len() as u64);
-            buffer = rest;
+            let copied = copy(buffer, run);
+            filled = filled.saturating_add(copied);
+            offset = offset.saturating_add(copied as u64);
+            buffer = buffer.get_mut(copied..).unwrap_or_default();
         }
         filled
     }
@@ -208,6 +206,15 @@ impl TorrentStorage for MemoryTorrent {
         self.shared.used.fetch_sub(freed, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Copies as much as fits; says how much.
+fn copy(to: &mut [u8], from: &[u8]) -> usize {
+    let length = to.len().min(from.len());
+    if let (Some(to), Some(from)) = (to.get_mut(..length), from.get(..length)) {
+        to.copy_from_slice(from);
+    }
+    length
 }
 
 /// How far `to` lies after `from`, for indexing.

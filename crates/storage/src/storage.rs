@@ -1,7 +1,13 @@
 //! The two traits that a backend implements. Blocking on purpose: they run on disk threads, which are not this crate's.
 //! Offsets count from the beginning of the torrent, all files laid end to end, pads included.
 
-use std::{fmt, io::IoSlice, path::Path, time::SystemTime};
+use std::{
+    fmt,
+    io::{IoSlice, IoSliceMut},
+    ops::Range,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use crate::{ErrorKind, Layout, Operation, Presence, StorageError};
 
@@ -34,6 +40,22 @@ pub trait TorrentStorage: fmt::Debug + Send + Sync {
     /// [`ErrorKind::OutOfRange`] if it does not lie inside the torrent.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, StorageError>;
 
+    /// As [`read_at`](Self::read_at), into several buffers, one after the other.
+    ///
+    /// # Errors
+    /// As [`read_at`](Self::read_at).
+    fn read_vectored_at(&self, offset: u64, parts: &mut [IoSliceMut<'_>]) -> Result<usize, StorageError> {
+        let mut filled = 0_usize;
+        for part in parts {
+            let read = self.read_at(offset.saturating_add(filled as u64), part)?;
+            filled = filled.saturating_add(read);
+            if read < part.len() {
+                break;
+            }
+        }
+        Ok(filled)
+    }
+
     /// What is there now. Never says [`Missing`](crate::Extent::Missing) of bytes that `read_at` would give.
     ///
     /// # Errors
@@ -45,6 +67,21 @@ pub trait TorrentStorage: fmt::Debug + Send + Sync {
     /// # Errors
     /// If a file cannot be looked at. A backend without files has nothing to say and answers with an empty list.
     fn stat(&self) -> Result<Vec<Option<FileStat>>, StorageError> {
+        Ok(Vec::new())
+    }
+
+    /// A number for the device that the torrent is on: those on one device share its threads, so that a slow one does not
+    /// hold up the others. On Linux it is `st_dev`. `None`: on no device in particular.
+    fn device(&self) -> Option<u64> {
+        None
+    }
+
+    /// The files, with their range of the torrent, that somebody else seems to have changed since this looked at them for the
+    /// first time or wrote to them. Asked once, when all is written; it may forget what it knew.
+    ///
+    /// # Errors
+    /// If a file cannot be looked at.
+    fn changed(&self) -> Result<Vec<(PathBuf, Range<u64>)>, StorageError> {
         Ok(Vec::new())
     }
 
@@ -100,13 +137,23 @@ pub struct FileStat {
     pub length: u64,
     /// When its content was last changed.
     pub modified: SystemTime,
+    /// Device and number by which the system knows it, where it does.
+    pub id: Option<(u64, u64)>,
+    /// How many names it has.
+    pub links: u64,
 }
 
 impl FileStat {
-    /// Both together.
+    /// A file with one name.
     #[must_use]
     pub const fn new(length: u64, modified: SystemTime) -> Self {
-        Self { length, modified }
+        Self { length, modified, id: None, links: 1 }
+    }
+
+    /// The same, with what the system knows it by and how many names it has.
+    #[must_use]
+    pub const fn identified(self, id: (u64, u64), links: u64) -> Self {
+        Self { id: Some(id), links, ..self }
     }
 }
 
@@ -116,7 +163,7 @@ pub(crate) fn range_of(
     offset: u64,
     length: usize,
     operation: Operation,
-) -> Result<std::ops::Range<u64>, StorageError> {
+) -> Result<Range<u64>, StorageError> {
     u64::try_from(length)
         .ok()
         .filter(|length| layout.contains(offset, *length))

@@ -86,7 +86,7 @@ pub(crate) async fn supervise(
 /// Which pieces are in storage, with progress in the phase.
 async fn check(torrent: Arc<Shared>) -> Result<Bitfield, StorageError> {
     let work = tokio::task::spawn_blocking(move || {
-        let expected = |piece| torrent.info.piece_hash(piece).copied().unwrap_or_default();
+        let hashes = torrent_content::Sha1Hashes::new(torrent.info.piece_hashes());
         let on_piece = |_, _| {
             torrent.phase.send_modify(|phase| {
                 if let Phase::Checking { done, .. } = phase {
@@ -94,7 +94,7 @@ async fn check(torrent: Arc<Shared>) -> Result<Bitfield, StorageError> {
                 }
             });
         };
-        let check = Check::new(&*torrent.storage, &torrent.geometry, &expected).on_piece(&on_piece);
+        let check = Check::new(&*torrent.storage, &torrent.geometry, &hashes).on_piece(&on_piece);
         check.cancel(&torrent.cancel_check).run().map(|report| report.have)
     });
     match work.await {

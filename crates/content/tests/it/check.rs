@@ -11,7 +11,7 @@ use std::{
 
 use sha1::{Digest as _, Sha1};
 use tempfile::tempdir;
-use torrent_content::Check;
+use torrent_content::{Check, Sha1Hashes};
 use torrent_storage::{
     ErrorKind, FileStorage, Layout, MemoryStorage, Operation, Presence, Storage, StorageError, TorrentStorage,
 };
@@ -31,8 +31,10 @@ fn hashes(bytes: &[u8], piece_length: u32) -> Vec<[u8; 20]> {
 fn have(torrent: &dyn TorrentStorage, layout: &Layout, piece_length: u32, bytes: &[u8], threads: usize) -> Vec<u32> {
     let geometry = Geometry::new(layout.total_length(), piece_length).unwrap();
     let hashes = hashes(bytes, piece_length);
-    let expected = |piece: PieceIndex| hashes[piece.as_usize()];
-    let report = Check::new(torrent, &geometry, &expected).threads(NonZeroUsize::new(threads).unwrap()).run().unwrap();
+    let report = Check::new(torrent, &geometry, &Sha1Hashes::new(hashes))
+        .threads(NonZeroUsize::new(threads).unwrap())
+        .run()
+        .unwrap();
     assert_eq!(report.checked, geometry.piece_count());
     report.have.ones().map(PieceIndex::get).collect()
 }
@@ -143,7 +145,7 @@ fn a_bad_sector_costs_its_pieces_only() {
     let watched = Watched::new(torrent, 3 << 20);
     let geometry = Geometry::new(4 << 20, 1 << 20).unwrap();
     let hashes = hashes(&bytes(4 << 20), 1 << 20);
-    let report = Check::new(&watched, &geometry, &|piece| hashes[piece.as_usize()]).run().unwrap();
+    let report = Check::new(&watched, &geometry, &Sha1Hashes::new(hashes)).run().unwrap();
     assert_eq!(report.have.count_ones(), 3);
     assert_eq!(report.error.unwrap().kind(), ErrorKind::Io);
 }
@@ -156,7 +158,7 @@ fn each_piece_is_told_once() {
     let geometry = Geometry::new(1 << 20, 1 << 14).unwrap();
     let hashes = hashes(&bytes(1 << 20), 1 << 14);
     let told = Mutex::new(Vec::new());
-    Check::new(&*torrent, &geometry, &|piece| hashes[piece.as_usize()])
+    Check::new(&*torrent, &geometry, &Sha1Hashes::new(hashes))
         .on_piece(&|piece, right| told.lock().unwrap().push((piece.get(), right)))
         .run()
         .unwrap();
@@ -173,7 +175,7 @@ fn a_cancelled_check_ends_early_and_says_so() {
     let geometry = Geometry::new(4 << 20, 1 << 18).unwrap();
     let hashes = hashes(&bytes(4 << 20), 1 << 18);
     let cancel = AtomicBool::new(false);
-    let report = Check::new(&*torrent, &geometry, &|piece| hashes[piece.as_usize()])
+    let report = Check::new(&*torrent, &geometry, &Sha1Hashes::new(hashes))
         .threads(NonZeroUsize::MIN)
         .on_piece(&|piece, _| cancel.store(piece.get() == 2, Ordering::Relaxed))
         .cancel(&cancel)

@@ -3,6 +3,7 @@
 mod mover;
 mod pool;
 mod torrent;
+mod watch;
 
 #[cfg(any(not(unix), test))]
 mod portable;

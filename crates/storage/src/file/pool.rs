@@ -28,6 +28,8 @@ struct Shared {
 struct Open {
     entries: HashMap<(u64, usize), Entry>,
     clock: u64,
+    /// The clock when unused files were closed the last time.
+    swept: u64,
 }
 
 struct Entry {
@@ -63,6 +65,19 @@ impl HandlePool {
     pub fn close_all(&self) {
         let closed = std::mem::take(&mut self.open().entries);
         drop(closed);
+    }
+
+    /// Closes the files that were not used since this was called the last time. Says how many are still open.
+    #[must_use = "there is no need to call it again while no file is open"]
+    pub fn close_unused(&self) -> usize {
+        let mut open = self.open();
+        let now = open.clock;
+        let since = std::mem::replace(&mut open.swept, now);
+        let closed: Vec<_> = open.entries.extract_if(|_, entry| entry.used <= since).collect();
+        let left = open.entries.len();
+        drop(open);
+        drop(closed);
+        left
     }
 
     /// A share of the pool for one torrent.

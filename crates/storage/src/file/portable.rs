@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, IoSlice, Read as _, Seek as _, SeekFrom, Write as _},
+    io::{self, IoSlice, IoSliceMut, Read as _, Seek as _, SeekFrom, Write as _},
     ops::Range,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -36,6 +36,11 @@ pub(super) fn stat(root: &Path, path: &Path) -> Result<Option<FileStat>, Fault> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// `std` does not know.
+pub(super) fn device(_root: &Path) -> Option<u64> {
+    None
 }
 
 /// Deletes a file.
@@ -76,6 +81,19 @@ impl Handle {
             file.write_all(part)?;
         }
         Ok(())
+    }
+
+    /// Fills `parts` from `offset` on, or as far as the file goes.
+    pub(super) fn read_vectored_at(&self, parts: &mut [IoSliceMut<'_>], offset: u64) -> Result<usize, Fault> {
+        let mut filled = 0_usize;
+        for part in parts {
+            let read = self.read_at(part, offset.saturating_add(filled as u64))?;
+            filled = filled.saturating_add(read);
+            if read < part.len() {
+                break;
+            }
+        }
+        Ok(filled)
     }
 
     /// Fills `buffer` from `offset` on, or as far as the file goes.
@@ -156,6 +174,12 @@ mod tests {
         let mut buffer = [9; 9];
         assert_eq!(handle.read_at(&mut buffer, 2).unwrap(), 5);
         assert_eq!(buffer[..5], *b"\0abcd");
+        let mut parts = [[0; 2], [0; 2]];
+        let [one, other] = &mut parts;
+        let mut slices = [IoSliceMut::new(one), IoSliceMut::new(other)];
+        assert_eq!(handle.read_vectored_at(&mut slices, 4).unwrap(), 3);
+        assert_eq!(parts, [*b"bc", *b"d\0"]);
+        assert_eq!(device(root), None);
         handle.set_length(5).unwrap();
         handle.allocate(5).unwrap();
         handle.set_modified(SystemTime::UNIX_EPOCH).unwrap();

@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
-    io::IoSlice,
+    io::{IoSlice, IoSliceMut},
     ops::Range,
     path::{Path, PathBuf},
     sync::{
@@ -20,6 +20,7 @@ use super::{
     Access, Allocation, mover,
     os::{self, Handle},
     pool::Share,
+    watch::Watch,
 };
 use crate::{
     ErrorKind, FileStat, Layout, Operation, Presence, Segment, StorageError, TorrentStorage,
@@ -38,6 +39,7 @@ pub(super) struct FileTorrent {
     /// One per file, and the part file's as the last.
     slots: Box<[Slot]>,
     part_file: PathBuf,
+    watch: Watch,
 }
 
 #[derive(Debug)]
@@ -54,7 +56,7 @@ impl FileTorrent {
         let slot = || Slot { wanted: true.into(), dirty: false.into(), made: false.into() };
         let slots = layout.files().iter().map(|_| slot()).chain([slot()]).collect();
         let part_file = part_file_name(&layout);
-        Self { layout, root: RwLock::new(root), share, allocation, slots, part_file }
+        Self { layout, root: RwLock::new(root), share, allocation, slots, part_file, watch: Watch::default() }
     }
 
     fn root(&self) -> RwLockReadGuard<'_, PathBuf> {
@@ -158,7 +160,7 @@ impl FileTorrent {
         let Some(from) = self.handle(root, self.part(), Access::Read)? else { return Ok(()) };
         let to = self.create(root, file)?;
         self.slot(file).dirty.store(true, Ordering::Release);
-        mover::copy(&from, &to, &ranges, range.start).map_err(|fault| {
+        self.watch.write(file, &to, || mover::copy(&from, &to, &ranges, range.start)).map_err(|fault| {
             // Half a file would hide what the part file has.
             self.share.close(file);
             let _ = os::remove_file(root, self.path(file));
@@ -183,7 +185,7 @@ impl TorrentStorage for FileTorrent {
                 continue;
             }
             let (file, offset, handle) = self.place_to_write(&root, segment)?;
-            let written = handle.write_all_at(&mut slices, offset);
+            let written = self.watch.write(file, &handle, || handle.write_all_at(&mut slices, offset));
             self.slot(file).dirty.store(true, Ordering::Release);
             written.map_err(|fault| fault.at(Operation::Write, root.join(self.path(file))))?;
         }
@@ -215,6 +217,31 @@ impl TorrentStorage for FileTorrent {
         Ok(filled)
     }
 
+    fn read_vectored_at(&self, offset: u64, parts: &mut [IoSliceMut<'_>]) -> Result<usize, StorageError> {
+        let length = parts.iter().map(|part| part.len()).fold(0, usize::saturating_add);
+        let range = range_of(&self.layout, offset, length, Operation::Read)?;
+        let root = self.root();
+        let mut segments = self.layout.segments(range);
+        if let (Some(segment), None) = (segments.next(), segments.next())
+            && !self.is_pad(segment.file)
+        {
+            let Some((file, offset, handle)) = self.place_to_read(&root, segment)? else { return Ok(0) };
+            let read = handle.read_vectored_at(parts, offset);
+            return read.map_err(|fault| fault.at(Operation::Read, root.join(self.path(file))));
+        }
+        drop(root);
+        // Over the borders of files, part by part.
+        let mut filled = 0_usize;
+        for part in parts {
+            let read = self.read_at(offset.saturating_add(filled as u64), part)?;
+            filled = filled.saturating_add(read);
+            if read < part.len() {
+                break;
+            }
+        }
+        Ok(filled)
+    }
+
     fn presence(&self) -> Result<Presence, StorageError> {
         let root = self.root();
         let part_ranges = self.part_ranges(&root)?;
@@ -236,6 +263,7 @@ impl TorrentStorage for FileTorrent {
                 Err(fault) => return Err(fault.at(Operation::Open, root.join(entry.path()))),
             };
             let stat = handle.stat().map_err(|fault| fault.at(Operation::Inspect, root.join(entry.path())))?;
+            self.watch.look(file, stat);
             let length = stat.length.min(entry.length());
             let mut hole = 0;
             for data in handle.data_ranges(length) {
@@ -252,6 +280,25 @@ impl TorrentStorage for FileTorrent {
         let root = self.root();
         let of = |path: &Path| os::stat(&root, path).map_err(|fault| fault.at(Operation::Inspect, root.join(path)));
         self.layout.files().iter().map(|entry| if entry.is_pad() { Ok(None) } else { of(entry.path()) }).collect()
+    }
+
+    fn device(&self) -> Option<u64> {
+        os::device(&self.root())
+    }
+
+    fn changed(&self) -> Result<Vec<(PathBuf, Range<u64>)>, StorageError> {
+        let root = self.root();
+        let mut changed = Vec::new();
+        for (file, expected) in self.watch.take() {
+            let path = self.path(file);
+            let found = os::stat(&root, path).map_err(|fault| fault.at(Operation::Inspect, root.join(path)))?;
+            if expected.is_none() || found != expected {
+                // What is open may be a file that has been deleted.
+                self.share.close(file);
+                changed.push((root.join(path), self.layout.file_range(file)));
+            }
+        }
+        Ok(changed)
     }
 
     fn set_wanted(&self, file: usize, wanted: bool) -> Result<(), StorageError> {
@@ -283,7 +330,7 @@ impl TorrentStorage for FileTorrent {
                 continue;
             }
             let handle = self.create(&root, file)?;
-            handle.set_length(entry.length()).map_err(fail(Operation::Resize))?;
+            self.watch.write(file, &handle, || handle.set_length(entry.length())).map_err(fail(Operation::Resize))?;
             self.slot(file).dirty.store(true, Ordering::Release);
         }
         Ok(())
@@ -322,6 +369,8 @@ impl TorrentStorage for FileTorrent {
             return Ok(());
         }
         self.share.close_all();
+        // A copy on another file system is another file.
+        self.watch.take();
         mover::relocate(&root, to, &self.places().map(|file| self.path(file)).collect::<Vec<_>>())?;
         to.clone_into(&mut root);
         Ok(())

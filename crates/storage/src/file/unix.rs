@@ -5,9 +5,12 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    io::{self, IoSlice},
+    io::{self, IoSlice, IoSliceMut},
     ops::Range,
-    os::{fd::OwnedFd, unix::fs::FileExt as _},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{FileExt as _, MetadataExt as _},
+    },
     path::Path,
     time::{Duration, SystemTime},
 };
@@ -59,7 +62,15 @@ pub(super) fn stat(root: &Path, path: &Path) -> Result<Option<FileStat>, Fault> 
     let since =
         Duration::new(u64::try_from(stat.st_mtime).unwrap_or(0), u32::try_from(stat.st_mtime_nsec).unwrap_or(0));
     let modified = SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH);
-    Ok(Some(FileStat::new(u64::try_from(stat.st_size).unwrap_or(0), modified)))
+    let found = FileStat::new(u64::try_from(stat.st_size).unwrap_or(0), modified);
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "types differ between systems")]
+    Ok(Some(found.identified((stat.st_dev as u64, stat.st_ino as u64), u64::from(stat.st_nlink))))
+}
+
+/// The device on which `root` is, or would be made.
+pub(super) fn device(root: &Path) -> Option<u64> {
+    let there = |path: &Path| std::fs::metadata(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok();
+    Some(root.ancestors().find_map(there)?.dev())
 }
 
 /// Deletes a file; a link is deleted, not what it points to.
@@ -113,6 +124,25 @@ impl Handle {
         Ok(())
     }
 
+    /// Fills `parts` from `offset` on, or as far as the file goes. Spends `parts`.
+    pub(super) fn read_vectored_at(&self, mut parts: &mut [IoSliceMut<'_>], mut offset: u64) -> Result<usize, Fault> {
+        let mut filled = 0_usize;
+        IoSliceMut::advance_slices(&mut parts, 0);
+        while !parts.is_empty() {
+            match rustix::io::preadv(&self.0, parts, offset) {
+                Ok(0) => break,
+                Ok(read) => {
+                    IoSliceMut::advance_slices(&mut parts, read);
+                    filled = filled.saturating_add(read);
+                    offset = offset.saturating_add(read as u64);
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(io::Error::from(errno).into()),
+            }
+        }
+        Ok(filled)
+    }
+
     /// Fills `buffer` from `offset` on, or as far as the file goes.
     pub(super) fn read_at(&self, buffer: &mut [u8], mut offset: u64) -> Result<usize, Fault> {
         let mut filled = 0_usize;
@@ -132,7 +162,8 @@ impl Handle {
 
     pub(super) fn stat(&self) -> Result<FileStat, Fault> {
         let metadata = self.0.metadata()?;
-        Ok(FileStat::new(metadata.len(), metadata.modified()?))
+        let found = FileStat::new(metadata.len(), metadata.modified()?);
+        Ok(found.identified((metadata.dev(), metadata.ino()), metadata.nlink()))
     }
 
     pub(super) fn set_length(&self, length: u64) -> Result<(), Fault> {
