@@ -1,5 +1,5 @@
-//! Requests of one peer that we will answer. Bounded by the `reqq` that we told it; the driver takes from it as the
-//! socket has room, so a peer that asks and never reads costs this queue and nothing else.
+//! Requests of one peer that we will answer. Bounded by the `reqq` that we told it; the driver takes from it as the socket has
+//! room, so a peer that asks and never reads costs this queue and nothing else. BEP 3 § "peer messages", BEP 10 `reqq`.
 
 use std::collections::VecDeque;
 
@@ -22,6 +22,10 @@ impl Uploads {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
     }
 
     /// BEP 3 `cancel`: says whether it was still waiting.

@@ -1,8 +1,11 @@
-//! Swarms of swarms in virtual time: every node is the real core, only the network is made up.
+//! The public interface: a torrent core driven by hand, and swarms of swarms in virtual time.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod endgame;
-mod faults;
+mod desk;
+mod discovering;
+mod lifecycle;
+mod requesting;
+mod sharing;
+mod storing;
 mod uploading;
-mod whole;
 mod world;

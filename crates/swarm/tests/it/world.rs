@@ -1,337 +1,423 @@
-//! A made-up network of real cores. Links have a delay; nodes have an upload rate, and habits.
+//! Whole swarms in virtual time: every member is a real core, the network is `torrent-sim`, and some members have bad habits.
 
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap},
+    collections::{BTreeMap, VecDeque},
     net::{Ipv4Addr, SocketAddr},
     time::{Duration, Instant},
 };
 
-use torrent_swarm::{Action, Budget, Command, Config, Direction, Fact, PeerKey, Swarm, Verdict};
-use torrent_types::{Bitfield, Block, Geometry, PeerId, PieceIndex};
+use torrent_sim::{Bottleneck, Delivery, Link, Node, NodeId, Parcel, Transmit, World};
+use torrent_swarm::{
+    Action, AttemptId, Candidate, Command, Config, Connected, DialFault, EXTENT, Ending, Fact, Goal, Limits,
+    Obfuscation, Outcome, PeerKey, Privacy, Shared, Source, Swarm, Transport, Verdict, Via,
+};
+use torrent_types::{BLOCK_LENGTH, Bitfield, Block, Geometry, PeerId, PieceIndex, Scope};
 
-pub(crate) type NodeId = usize;
-
-/// What a node does that an honest, quick one does not.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Habits {
+/// What a member does that an honest, quick one does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Habit {
+    #[default]
+    Honest,
+    /// Lets everybody request and answers nothing.
+    Silent,
+    /// Chokes at each request, and unchokes at once.
+    Chokes,
     /// Every block of this number in its piece is garbage.
-    pub(crate) corrupts: Option<u32>,
-    /// Answers no request.
-    pub(crate) silent: bool,
+    Lies(u32),
+    /// Hangs up after so many blocks.
+    Leaves(u32),
+    /// Keeps so many requests and drops the rest without a word.
+    Forgets(usize),
 }
 
-pub(crate) struct Node {
+/// What travels: a word on a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    connection: u64,
+    word: Word,
+}
+
+#[derive(Clone, Debug)]
+enum Word {
+    Hello(PeerId),
+    Welcome(PeerId, Bitfield),
+    Pieces(Bitfield),
+    Say(Command),
+    Data { block: Block, garbage: bool },
+    Bye,
+}
+
+impl Parcel for Message {
+    const DELIVERY: Delivery = Delivery::Reliable;
+    const HEADERS: usize = 0;
+
+    fn size(&self) -> usize {
+        match &self.word {
+            Word::Data { block, .. } => block.length() as usize + 13,
+            Word::Welcome(_, field) | Word::Pieces(field) => field.len() as usize / 8 + 68,
+            Word::Hello(_) => 68,
+            Word::Say(_) | Word::Bye => 17,
+        }
+    }
+}
+
+struct Conn {
+    to: SocketAddr,
+    key: PeerKey,
+}
+
+pub(crate) struct Member {
     pub(crate) swarm: Swarm,
-    pub(crate) habits: Habits,
-    pub(crate) finished: Option<Duration>,
+    pub(crate) shared: Shared,
+    pub(crate) habit: Habit,
+    pub(crate) finished: Option<Instant>,
     /// Bytes of blocks sent.
     pub(crate) sent: u64,
-    pub(crate) requests_received: u64,
-    pub(crate) cancels_received: u64,
-    /// The most memory that was ever taken from the budget.
+    pub(crate) cancels: u64,
     pub(crate) peak_memory: usize,
-    rate: u64,
-    busy_until: Instant,
-    budget: Budget,
-    /// The other end of each connection.
-    ends: BTreeMap<PeerKey, (NodeId, PeerKey)>,
-    /// Blocks that are here of pieces that are not complete, and whether they are garbage.
-    blocks: BTreeMap<PieceIndex, BTreeMap<u32, bool>>,
-}
-
-pub(crate) struct World {
-    pub(crate) nodes: Vec<Node>,
+    id: PeerId,
+    uplink: Bottleneck,
+    out: VecDeque<Transmit<Message>>,
+    connections: BTreeMap<u64, Conn>,
+    by_key: BTreeMap<PeerKey, u64>,
+    dials: BTreeMap<u64, (AttemptId, SocketAddr, Instant)>,
+    next_connection: u64,
+    serving: VecDeque<PeerKey>,
+    given: BTreeMap<PeerKey, u32>,
+    buffers: BTreeMap<PieceIndex, BTreeMap<u32, bool>>,
     geometry: Geometry,
-    start: Instant,
-    now: Instant,
-    delay: Duration,
-    sequence: u64,
-    mail: BinaryHeap<Reverse<(Instant, u64, Letter)>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Letter {
-    to: NodeId,
-    key: PeerKey,
-    what: What,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
-    Choke,
-    Unchoke,
-    Interested,
-    NotInterested,
-    Have(PieceIndex),
-    Request(Block),
-    Cancel(Block),
-    Reject(Block),
-    Data {
-        block: Block,
-        garbage: bool,
-    },
-    /// The node's uplink is free again.
-    Uplink,
-    Closed,
-}
-
-impl World {
-    pub(crate) fn new(geometry: Geometry, delay: Duration) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "a starting point for virtual time")]
-        let start = Instant::now();
-        Self { nodes: Vec::new(), geometry, start, now: start, delay, sequence: 0, mail: BinaryHeap::new() }
-    }
-
-    pub(crate) fn seed(&mut self, rate: u64) -> NodeId {
-        self.node(rate, Bitfield::full(self.geometry.piece_count()), Config::default())
-    }
-
-    pub(crate) fn leech(&mut self, rate: u64) -> NodeId {
-        self.node(rate, Bitfield::new(self.geometry.piece_count()), Config::default())
-    }
-
-    /// `rate`: bytes per second that it can send.
-    pub(crate) fn node(&mut self, rate: u64, have: Bitfield, config: Config) -> NodeId {
-        let id = self.nodes.len();
-        let budget = Budget::new(16 << 20);
-        let config = config.local_id(Self::peer_id(id)).max_peers(200);
-        let swarm = Swarm::new(self.now, self.geometry, have, config, budget.clone(), id as u64);
-        self.nodes.push(Node {
-            swarm,
-            habits: Habits::default(),
-            finished: None,
-            sent: 0,
-            requests_received: 0,
-            cancels_received: 0,
-            peak_memory: 0,
-            rate,
-            busy_until: self.now,
-            budget,
-            ends: BTreeMap::new(),
-            blocks: BTreeMap::new(),
-        });
-        id
-    }
-
-    pub(crate) fn address(id: NodeId) -> SocketAddr {
-        SocketAddr::new(Ipv4Addr::from(0x0800_0000 + id as u32).into(), 6881)
-    }
-
-    pub(crate) fn peer_id(id: NodeId) -> PeerId {
-        let mut name = [b'-'; 20];
-        name[12..].copy_from_slice(&(id as u64).to_be_bytes());
-        PeerId::new(name)
-    }
-
-    /// `a` dials `b`.
-    pub(crate) fn connect(&mut self, a: NodeId, b: NodeId) {
-        let (id_a, id_b) = (Self::peer_id(a), Self::peer_id(b));
-        let now = self.now;
-        let key_b = self.nodes[a].swarm.connected(now, Self::address(b), id_b, Direction::Outgoing, true).unwrap();
-        let key_a = self.nodes[b].swarm.connected(now, Self::address(a), id_a, Direction::Incoming, true).unwrap();
-        self.nodes[a].ends.insert(key_b, (b, key_a));
-        self.nodes[b].ends.insert(key_a, (a, key_b));
-        for (me, key, other) in [(a, key_b, b), (b, key_a, a)] {
-            let have = self.nodes[other].swarm.have().clone();
-            self.facts(me, key, [Fact::Bitfield(have), Fact::RequestQueue(500)]);
+impl Member {
+    fn say(&mut self, connection: u64, word: Word) {
+        if let Some(conn) = self.connections.get(&connection) {
+            self.out.push_back(Transmit { to: conn.to, parcel: Message { connection, word } });
         }
     }
 
-    pub(crate) fn connect_all(&mut self) {
-        for a in 0..self.nodes.len() {
-            (0..a).for_each(|b| self.connect(a, b));
-        }
-    }
-
-    /// Hands facts to a node as if its peer had said them.
-    pub(crate) fn facts(&mut self, id: NodeId, key: PeerKey, facts: impl IntoIterator<Item = Fact>) -> Vec<Verdict> {
+    fn facts(&mut self, now: Instant, key: PeerKey, facts: Vec<Fact>) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
-        self.nodes[id].swarm.handle(self.now, key, facts, &mut verdicts);
-        self.obey(id);
+        self.swarm.handle_facts(now, key, facts, &mut verdicts);
         verdicts
     }
 
-    /// The requests that a node makes upon these facts. They go nowhere.
-    pub(crate) fn requests(&mut self, id: NodeId, key: PeerKey, facts: impl IntoIterator<Item = Fact>) -> Vec<Block> {
-        let request = |action: Action| match action {
-            Action::Send(_, Command::Request(block)) => Some(block),
-            _ => None,
+    fn close(&mut self, now: Instant, connection: u64, ending: Ending) {
+        if let Some(conn) = self.connections.remove(&connection) {
+            self.by_key.remove(&conn.key);
+            self.swarm.handle_disconnected(now, conn.key, ending);
+        }
+    }
+
+    fn connected(&mut self, now: Instant, connection: u64, to: SocketAddr, id: PeerId, via: Via) -> bool {
+        let connected = Connected {
+            address: to,
+            id,
+            via,
+            transport: Transport::Tcp,
+            obfuscation: Obfuscation::Plain,
+            fast: !matches!(self.habit, Habit::Chokes | Habit::Forgets(_)),
         };
-        self.actions(id, key, facts).into_iter().filter_map(request).collect()
+        let admitted = self.swarm.handle_connected(now, connected);
+        if let Ok(key) = admitted {
+            self.connections.insert(connection, Conn { to, key });
+            self.by_key.insert(key, connection);
+        }
+        admitted.is_ok()
     }
 
-    /// What a node wants upon these facts. Nothing of it is done.
-    pub(crate) fn actions(&mut self, id: NodeId, key: PeerKey, facts: impl IntoIterator<Item = Fact>) -> Vec<Action> {
-        self.nodes[id].swarm.handle(self.now, key, facts, &mut Vec::new());
-        self.nodes[id].swarm.drain_actions().collect()
-    }
-
-    pub(crate) fn disconnect(&mut self, id: NodeId, key: PeerKey) {
-        self.deliver(Letter { to: id, key, what: What::Closed });
-    }
-
-    pub(crate) fn now(&self) -> Instant {
-        self.now
-    }
-
-    /// The connection of `a` to `b`, as `a` knows it.
-    pub(crate) fn key(&self, a: NodeId, b: NodeId) -> Option<PeerKey> {
-        self.nodes[a].ends.iter().find(|(_, (other, _))| *other == b).map(|(key, _)| *key)
-    }
-
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.now - self.start
-    }
-
-    /// Runs until `done`, or fails after `limit` of virtual time.
-    pub(crate) fn run_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) {
-        while !done(self) {
-            assert!(self.elapsed() < limit, "not done after {limit:?}");
-            let tick = self.nodes.iter().map(|node| node.swarm.poll_timeout()).min().unwrap();
-            match self.mail.peek() {
-                Some(Reverse((at, _, _))) if *at <= tick => {
-                    let Reverse((at, _, letter)) = self.mail.pop().unwrap();
-                    self.now = at.max(self.now);
-                    self.deliver(letter);
-                }
-                _ => {
-                    self.now = tick.max(self.now);
-                    for id in 0..self.nodes.len() {
-                        if self.nodes[id].swarm.poll_timeout() <= self.now {
-                            self.nodes[id].swarm.handle_timeout(self.now);
-                            self.obey(id);
-                        }
+    /// Carries out what the core wants.
+    fn settle(&mut self, now: Instant) {
+        while let Some(action) = self.swarm.poll_action() {
+            self.peak_memory = self.peak_memory.max(self.shared.memory_used());
+            match action {
+                Action::Send(key, command) => {
+                    if let Some(connection) = self.by_key.get(&key).copied() {
+                        self.say(connection, Word::Say(command));
                     }
                 }
-            }
-        }
-    }
-
-    pub(crate) fn run_until_complete(&mut self, limit: Duration, nodes: impl IntoIterator<Item = NodeId>) {
-        let nodes: Vec<_> = nodes.into_iter().collect();
-        self.run_until(limit, |world| nodes.iter().all(|id| world.nodes[*id].swarm.is_complete()));
-    }
-
-    fn post(&mut self, at: Instant, letter: Letter) {
-        self.sequence += 1;
-        self.mail.push(Reverse((at, self.sequence, letter)));
-    }
-
-    fn deliver(&mut self, Letter { to, key, what }: Letter) {
-        if !self.nodes[to].ends.contains_key(&key) {
-            return;
-        }
-        let fact = match what {
-            What::Choke => Fact::Choked,
-            What::Unchoke => Fact::Unchoked,
-            What::Interested => Fact::Interested,
-            What::NotInterested => Fact::NotInterested,
-            What::Have(piece) => Fact::Have(piece),
-            What::Request(block) => {
-                self.nodes[to].requests_received += 1;
-                if self.nodes[to].habits.silent {
-                    return;
+                Action::Serve(key) => {
+                    if !self.serving.contains(&key) {
+                        self.serving.push_back(key);
+                    }
                 }
-                Fact::Requested(block)
+                Action::Disconnect(key, _) => {
+                    if let Some(connection) = self.by_key.get(&key).copied() {
+                        self.say(connection, Word::Bye);
+                        self.close(now, connection, Ending::Ours);
+                    }
+                }
+                Action::Dial(attempt) => {
+                    self.next_connection += 1;
+                    let connection = self.next_connection;
+                    self.dials.insert(connection, (attempt.id, attempt.address, now + attempt.timeout));
+                    let parcel = Message { connection, word: Word::Hello(self.id) };
+                    self.out.push_back(Transmit { to: attempt.address, parcel });
+                }
+                Action::Finished => self.finished = Some(now),
+                Action::Forget(piece) => {
+                    self.buffers.remove(&piece);
+                }
+                Action::Testify(piece) => {
+                    let copy = self.buffers.get(&piece).into_iter().flatten();
+                    let digests = copy.map(|(index, garbage)| (*index, [u8::from(*garbage); 20])).collect();
+                    self.swarm.handle_evidence(now, piece, digests);
+                }
+                Action::Write(piece) => {
+                    self.buffers.remove(&piece);
+                    self.swarm.handle_pieces_stored(now, &[piece]);
+                }
+                Action::Announce(_) | Action::Check | Action::Damaged(_) | Action::Leave => {}
+                Action::Phase(_) | Action::RetryStorage => {}
             }
-            What::Cancel(block) => {
-                self.nodes[to].cancels_received += 1;
-                Fact::Cancelled(block)
-            }
-            What::Reject(block) => Fact::Rejected(block),
-            What::Data { block, garbage } => return self.data(to, key, block, garbage),
-            What::Uplink => return self.upload(to, key),
-            What::Closed => {
-                self.nodes[to].ends.remove(&key);
-                self.nodes[to].swarm.disconnected(self.now, key);
-                return self.obey(to);
-            }
-        };
-        self.facts(to, key, [fact]);
+        }
     }
 
-    fn data(&mut self, to: NodeId, key: PeerKey, block: Block, garbage: bool) {
-        let verdict = self.facts(to, key, [Fact::Received(block)])[0];
-        let node = &mut self.nodes[to];
-        node.peak_memory = node.peak_memory.max(node.budget.used());
-        if verdict == Verdict::Discard {
+    fn data(&mut self, now: Instant, key: PeerKey, block: Block, garbage: bool) {
+        if self.facts(now, key, vec![Fact::Received(block)])[0] == Verdict::Discard {
             return;
         }
         let piece = block.piece();
-        let blocks = node.blocks.entry(piece).or_default();
-        assert_eq!(blocks.insert(block.index(), garbage), None, "the same block was accepted twice");
-        if blocks.len() < self.geometry.block_count(piece) as usize {
+        let buffer = self.buffers.entry(piece).or_default();
+        assert_eq!(buffer.insert(block.index(), garbage), None, "the same block was accepted twice");
+        let per_extent = EXTENT / BLOCK_LENGTH;
+        let extent = block.index() / per_extent;
+        let blocks = self.geometry.block_count(piece);
+        let range = extent * per_extent..((extent + 1) * per_extent).min(blocks);
+        let filled = range.clone().all(|index| buffer.contains_key(&index));
+        let full = buffer.len() == blocks as usize;
+        let bad = buffer.values().any(|garbage| *garbage);
+        if filled && blocks > per_extent {
+            self.swarm.handle_extent_stored(now, piece, extent);
+        }
+        if full {
+            self.swarm.handle_piece_hashed(now, piece, if bad { Outcome::Bad } else { Outcome::Good });
+        }
+    }
+
+    fn word(&mut self, now: Instant, connection: u64, word: Word) {
+        let Some(key) = self.connections.get(&connection).map(|conn| conn.key) else { return };
+        let fact = match word {
+            Word::Pieces(field) => Fact::Bitfield(field),
+            Word::Data { block, garbage } => return self.data(now, key, block, garbage),
+            Word::Bye => return self.close(now, connection, Ending::Closed),
+            Word::Hello(_) | Word::Welcome(..) => return,
+            Word::Say(command) => match command {
+                Command::Cancel(block) => {
+                    self.cancels += 1;
+                    Fact::Cancelled(block)
+                }
+                Command::Choke => Fact::Choked,
+                Command::DontHave(piece) => Fact::DontHave(piece),
+                Command::Have(piece) => Fact::Have(piece),
+                Command::Interested => Fact::Interested,
+                Command::NotInterested => Fact::NotInterested,
+                Command::Reject(block) => Fact::Rejected(block),
+                Command::Unchoke => Fact::Unchoked,
+                Command::Request(block) => match self.habit {
+                    Habit::Silent => return,
+                    Habit::Chokes => {
+                        self.say(connection, Word::Say(Command::Choke));
+                        self.say(connection, Word::Say(Command::Unchoke));
+                        return;
+                    }
+                    Habit::Forgets(keeps) => {
+                        let queue = self.swarm.peer(now, key).map_or(0, |peer| peer.upload_queue as usize);
+                        if queue >= keeps {
+                            return;
+                        }
+                        Fact::Requested(block)
+                    }
+                    _ => Fact::Requested(block),
+                },
+            },
+        };
+        self.facts(now, key, vec![fact]);
+    }
+
+    /// Sends one block if the uplink is free.
+    fn serve(&mut self, now: Instant) {
+        if self.uplink.idle_at().is_some_and(|at| at > now) || !self.out.is_empty() {
             return;
         }
-        let blocks = node.blocks.remove(&piece).unwrap();
-        let good = blocks.values().all(|garbage| !garbage);
-        let digest = |index: u32| blocks.get(&index).map(|garbage| [u8::from(*garbage); 20]);
-        if node.swarm.piece_hashed(self.now, piece, good, digest) {
-            node.swarm.pieces_stored(self.now, &[piece]);
+        for _ in 0..self.serving.len() {
+            let Some(key) = self.serving.pop_front() else { return };
+            let mut blocks = Vec::new();
+            let more = self.swarm.take_uploads(key, 1, &mut blocks) > 0;
+            if more {
+                self.serving.push_back(key);
+            }
+            let Some(block) = blocks.pop() else { continue };
+            let length = u64::from(block.length());
+            self.swarm.handle_uploaded(now, key, length);
+            let Some(connection) = self.by_key.get(&key).copied() else { continue };
+            self.sent += length;
+            let garbage = matches!(self.habit, Habit::Lies(index) if index == block.index());
+            self.say(connection, Word::Data { block, garbage });
+            let given = self.given.entry(key).or_insert(0);
+            *given += 1;
+            if matches!(self.habit, Habit::Leaves(after) if *given >= after) {
+                self.say(connection, Word::Bye);
+                self.close(now, connection, Ending::Ours);
+            }
+            return;
         }
-        self.obey(to);
+    }
+}
+
+impl Node for Member {
+    type Parcel = Message;
+
+    fn handle_parcel(&mut self, now: Instant, from: SocketAddr, Message { connection, word }: Message) {
+        match word {
+            Word::Hello(id) => {
+                let have = self.swarm.have().clone();
+                if self.connected(now, connection, from, id, Via::Accepted) {
+                    self.say(connection, Word::Welcome(self.id, have));
+                } else {
+                    self.out.push_back(Transmit { to: from, parcel: Message { connection, word: Word::Bye } });
+                }
+            }
+            Word::Welcome(id, field) => {
+                let Some((attempt, ..)) = self.dials.remove(&connection) else { return };
+                let have = self.swarm.have().clone();
+                if self.connected(now, connection, from, id, Via::Dialed(attempt)) {
+                    self.say(connection, Word::Pieces(have));
+                    self.word(now, connection, Word::Pieces(field));
+                } else {
+                    self.out.push_back(Transmit { to: from, parcel: Message { connection, word: Word::Bye } });
+                }
+            }
+            Word::Bye if self.dials.contains_key(&connection) => {
+                if let Some((attempt, ..)) = self.dials.remove(&connection) {
+                    self.swarm.handle_dial_failed(now, attempt, DialFault::WrongTorrent);
+                }
+            }
+            word => self.word(now, connection, word),
+        }
+        self.settle(now);
+        self.serve(now);
     }
 
-    /// Does what the core wants.
-    fn obey(&mut self, id: NodeId) {
-        let actions: Vec<_> = self.nodes[id].swarm.drain_actions().collect();
-        for action in actions {
-            match action {
-                Action::Send(key, command) => {
-                    let Some((to, end)) = self.nodes[id].ends.get(&key).copied() else { continue };
-                    let what = match command {
-                        Command::Cancel(block) => What::Cancel(block),
-                        Command::Choke => What::Choke,
-                        Command::Have(piece) => What::Have(piece),
-                        Command::Interested => What::Interested,
-                        Command::NotInterested => What::NotInterested,
-                        Command::Reject(block) => What::Reject(block),
-                        Command::Request(block) => What::Request(block),
-                        Command::Unchoke => What::Unchoke,
-                        _ => unreachable!(),
-                    };
-                    self.post(self.now + self.delay, Letter { to, key: end, what });
-                }
-                Action::Serve(key) => self.upload(id, key),
-                Action::Disconnect(key, _) => {
-                    let Some((to, end)) = self.nodes[id].ends.get(&key).copied() else { continue };
-                    self.post(self.now + self.delay, Letter { to, key: end, what: What::Closed });
-                    self.post(self.now, Letter { to: id, key, what: What::Closed });
-                }
-                Action::Finished => self.nodes[id].finished = Some(self.now - self.start),
-                _ => {}
+    fn handle_timeout(&mut self, now: Instant) {
+        let late: Vec<_> = self.dials.iter().filter(|(_, (.., at))| *at <= now).map(|(id, _)| *id).collect();
+        for connection in late {
+            if let Some((attempt, ..)) = self.dials.remove(&connection) {
+                self.swarm.handle_dial_failed(now, attempt, DialFault::Unreachable);
             }
         }
-    }
-
-    /// Sends the next block of a peer's queue when the uplink is free.
-    fn upload(&mut self, id: NodeId, key: PeerKey) {
-        let node = &mut self.nodes[id];
-        let Some((to, end)) = node.ends.get(&key).copied() else { return };
-        if node.busy_until > self.now {
-            let at = node.busy_until;
-            return self.post(at, Letter { to: id, key, what: What::Uplink });
+        if self.swarm.poll_timeout().is_some_and(|at| at <= now) {
+            self.swarm.handle_timeout(now);
         }
-        let mut blocks = Vec::new();
-        node.swarm.take_uploads(key, 1, &mut blocks);
-        let Some(block) = blocks.pop() else { return };
-        let length = u64::from(block.length());
-        node.sent += length;
-        node.swarm.uploaded(key, length);
-        node.busy_until = self.now + Duration::from_secs_f64(length as f64 / node.rate as f64);
-        let (free, garbage) = (node.busy_until, node.habits.corrupts == Some(block.index()));
-        self.post(free + self.delay, Letter { to, key: end, what: What::Data { block, garbage } });
-        self.post(free, Letter { to: id, key, what: What::Uplink });
+        self.settle(now);
+        self.serve(now);
+    }
+
+    fn poll_transmit(&mut self, _now: Instant) -> Option<Transmit<Message>> {
+        self.out.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let dial = self.dials.values().map(|(.., at)| *at).min();
+        // What waits to be transmitted goes first, and moves that moment.
+        let serve = if self.serving.is_empty() || !self.out.is_empty() { None } else { self.uplink.idle_at() };
+        [self.swarm.poll_timeout(), dial, serve].into_iter().flatten().min()
     }
 }
 
-/// Every node's bytes sent, for asserting who did the work.
-pub(crate) fn sent(world: &World, nodes: impl IntoIterator<Item = NodeId>) -> u64 {
-    nodes.into_iter().map(|id| world.nodes[id].sent).sum()
+/// A swarm of members on links with a delay.
+pub(crate) struct Sea {
+    pub(crate) world: World<Member>,
+    pub(crate) geometry: Geometry,
 }
 
-/// The addresses that a node is connected to.
-pub(crate) fn connected(world: &World, id: NodeId) -> BTreeSet<SocketAddr> {
-    world.nodes[id].swarm.peers().map(|peer| peer.address).collect()
+impl Sea {
+    pub(crate) fn new(seed: u64, geometry: Geometry) -> Self {
+        let mut world = World::seeded(seed);
+        world.default_link(|| Link::new().delay(Duration::from_millis(20)));
+        Self { world, geometry }
+    }
+
+    pub(crate) fn seed(&mut self, rate: u64, habit: Habit) -> NodeId {
+        self.member(rate, habit, Bitfield::full(self.geometry.piece_count()), Config::default().upload_slots(100))
+    }
+
+    pub(crate) fn leech(&mut self, rate: u64) -> NodeId {
+        self.member(rate, Habit::Honest, Bitfield::new(self.geometry.piece_count()), Config::default())
+    }
+
+    /// `rate`: bytes per second that it can send.
+    pub(crate) fn member(&mut self, rate: u64, habit: Habit, have: Bitfield, config: Config) -> NodeId {
+        let number = self.world.nodes().count() as u32;
+        let mut id = [b'-'; 20];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        let now = self.world.now();
+        let shared = Shared::new(&Limits { upload_slots: 1000, ..Limits::default() });
+        let config = config.local_id(PeerId::new(id)).openings([Obfuscation::Plain]).max_peers(200);
+        let mut swarm = Swarm::new(now, u64::from(number), config, shared.clone());
+        swarm.handle_goal(now, Goal::Download);
+        swarm.handle_metadata(now, self.geometry, Privacy::Public);
+        swarm.handle_checked(now, Ok(have));
+        let uplink = Bottleneck::new(rate, 1 << 30);
+        let member = Member {
+            swarm,
+            shared,
+            habit,
+            finished: None,
+            sent: 0,
+            cancels: 0,
+            peak_memory: 0,
+            id: PeerId::new(id),
+            uplink: uplink.clone(),
+            out: VecDeque::new(),
+            connections: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            dials: BTreeMap::new(),
+            next_connection: u64::from(number) << 32,
+            serving: VecDeque::new(),
+            given: BTreeMap::new(),
+            buffers: BTreeMap::new(),
+            geometry: self.geometry,
+        };
+        let address = SocketAddr::new(Ipv4Addr::from(0x0800_0000 + (number << 8)).into(), 6881);
+        let node = self.world.add(address, member);
+        self.world.uplink(node, &uplink);
+        node
+    }
+
+    /// A tracker tells `node` of these.
+    pub(crate) fn tell(&mut self, node: NodeId, others: &[NodeId]) {
+        let addresses: Vec<_> = others.iter().map(|other| Candidate::from(self.world.address(*other))).collect();
+        self.world.with(node, |member, now| {
+            member.swarm.handle_addresses(now, Source::Tracker(Scope::Global), addresses);
+            member.settle(now);
+        });
+    }
+
+    /// Each of `nodes` hears of all others.
+    pub(crate) fn tell_all(&mut self, nodes: &[NodeId]) {
+        let all: Vec<_> = self.world.nodes().map(|(id, _)| id).collect();
+        for node in nodes {
+            let others: Vec<_> = all.iter().copied().filter(|other| other != node).collect();
+            self.tell(*node, &others);
+        }
+    }
+
+    /// Runs until these are complete; the time that the last one needed.
+    pub(crate) fn complete(&mut self, limit: Duration, nodes: &[NodeId]) -> Duration {
+        let began = self.world.elapsed();
+        let done = self.world.run_until(limit, |world| nodes.iter().all(|id| world[*id].swarm.is_complete()));
+        let stats = || nodes.iter().map(|id| self.world[*id].swarm.stats(self.world.now())).collect::<Vec<_>>();
+        assert!(done, "not complete after {limit:?}: {:#?}", stats());
+        self.world.elapsed() - began
+    }
+
+    pub(crate) fn member_of(&self, id: NodeId) -> &Member {
+        &self.world[id]
+    }
+
+    /// Whether `a` is connected to `b`.
+    pub(crate) fn are_connected(&self, a: NodeId, b: NodeId) -> bool {
+        let address = self.world.address(b);
+        self.world[a].swarm.peers(self.world.now()).any(|peer| peer.address == address)
+    }
 }
