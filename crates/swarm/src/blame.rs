@@ -89,6 +89,13 @@ impl Blame {
         }
     }
 
+    /// Another host gets a suspect, for it is faster than the one that had it alone.
+    pub(crate) fn passed_over(&mut self, piece: PieceIndex, host: Host) {
+        if let Some(suspect) = self.suspects.get_mut(&piece) {
+            suspect.tried.insert(host);
+        }
+    }
+
     /// Suspects that no peer may open, though some could: everybody gets another turn. `can`: whether some connected host that
     /// is not among those that were tried could fetch the piece.
     pub(crate) fn next_round(&mut self, can: impl Fn(PieceIndex, &BTreeSet<Host>) -> bool) -> bool {

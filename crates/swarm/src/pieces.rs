@@ -95,6 +95,11 @@ impl OpenPiece {
         self.stage == Stage::Fetching && (self.free > 0 || self.can_extend())
     }
 
+    /// Blocks that have not come.
+    pub(crate) fn missing(&self) -> u32 {
+        self.missing
+    }
+
     /// Whether every block of an extent has come.
     pub(crate) fn is_filled(&self, extent: u32) -> bool {
         let begin = (extent as usize).saturating_mul(EXTENT_BLOCKS as usize);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use torrent_types::{BLOCK_LENGTH, PieceIndex};
 
 use super::Swarm;
-use crate::{Action, Command, PeerKey, picker::Picker, pieces::Stage};
+use crate::{Action, Command, PeerKey, peer::Peer, picker::Picker, pieces::Stage};
 
 /// The least time between two sweeps.
 const SWEEP_PAUSE: Duration = Duration::from_millis(50);
@@ -253,6 +253,7 @@ impl Swarm {
             .filter_map(|(piece, open)| Some((open.solo?, piece)))
             .collect();
         slow.into_iter().for_each(|(key, piece)| self.end_solo(now, key, piece));
+        self.pass_solos_on(now);
         let peers = &self.peers;
         let changed = self.blame.next_round(|piece, tried| {
             peers
@@ -261,6 +262,45 @@ impl Swarm {
         });
         if changed {
             self.wake_all();
+        }
+    }
+
+    /// A suspect piece goes to an idle peer that will have all of it sooner than its present one the rest.
+    fn pass_solos_on(&mut self, now: Instant) {
+        let alone = self.pieces.open_pieces().filter(|(_, open)| open.stage == Stage::Fetching);
+        let alone: Vec<_> = alone.filter_map(|(piece, open)| Some((piece, open.solo?, open.missing()))).collect();
+        for (piece, holder, missing) in alone {
+            let Some(present) = self.peers.get(&holder) else { continue };
+            let bytes = u64::from(missing) * u64::from(BLOCK_LENGTH);
+            let rest = bytes / present.giving.requests.pace().max(1);
+            let host = present.host;
+            let fits = |peer: &Peer| {
+                let requests = &peer.giving.requests;
+                peer.is_open()
+                    && requests.is_proven()
+                    && !requests.is_snubbed()
+                    && peer.host != host
+                    && peer.may_request(piece)
+                    && self.blame.may_open(piece, peer.host)
+            };
+            let idle = self.hungry.iter().filter_map(|key| Some((*key, self.peers.get(key)?)));
+            let best = idle.filter(|(_, peer)| fits(peer)).max_by_key(|(_, peer)| peer.giving.requests.pace());
+            let Some((best, pace)) = best.map(|(key, peer)| (key, peer.giving.requests.pace())) else { continue };
+            let whole = u64::from(self.pieces.geometry().length_of(piece)) / pace.max(1);
+            if whole + whole / 2 + 1 > rest {
+                continue;
+            }
+            self.blame.passed_over(piece, host);
+            self.give_up(now, piece);
+            if self.pieces.open(now, piece, Some(best)) {
+                let joined = self.pieces.join(piece);
+                if let Some(peer) = self.peers.get_mut(&best)
+                    && let Some(before) = std::mem::replace(&mut peer.giving.current, joined)
+                {
+                    self.pieces.leave(before);
+                }
+                self.fill(now, best);
+            }
         }
     }
 }

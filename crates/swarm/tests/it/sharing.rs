@@ -196,14 +196,19 @@ fn random_swarm(seed: u64, bad: bool) -> Duration {
 fn random_swarms_complete_in_twice_the_time_of_their_honest_members() {
     let runs = std::env::var("TORRENT_SWARM_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(24);
     let mut worst = (0, 0);
+    let (mut late, mut over) = (Vec::new(), 0);
     for seed in torrent_sim::seeds(runs) {
         let honest = millis(random_swarm(seed, false));
         let time = millis(random_swarm(seed, true));
-        // A torrent of a second or two is over before slow peers can be told from fast ones.
-        assert!(time <= honest * 2 + 500, "seed {seed}: {time} ms instead of {honest}");
+        // In the first seconds, peers that are slow cannot be told from others, and a suspect piece needs one more try.
+        if time > honest * 2 + 500 {
+            late.push((seed, time, honest));
+        }
+        over += u32::from(time > honest * 2);
         worst = worst.max((time * 100 / honest, seed));
     }
-    println!("worst: {} % with seed {}", worst.0, worst.1);
+    println!("worst: {} % with seed {}; {over} of {runs} need more than twice as long", worst.0, worst.1);
+    assert!(late.is_empty(), "seed, milliseconds, of its honest members: {late:?}");
 }
 
 #[test]
