@@ -57,6 +57,11 @@ impl Failure {
         Self { code, error: anyhow::anyhow!("{message}") }
     }
 
+    /// The same, with the name of what it is about in front.
+    pub(crate) fn about(self, name: &str) -> Self {
+        Self { error: anyhow::anyhow!("{name}: {:#}", self.error), ..self }
+    }
+
     pub(crate) fn code(&self) -> Code {
         self.code
     }
@@ -77,6 +82,12 @@ impl Failure {
             let _ = writeln!(io::stderr(), "torrent: {:#}", self.error);
         }
         ExitCode::from(self.code as u8)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.error)
     }
 }
 

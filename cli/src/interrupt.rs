@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends at once.
+//! Ctrl-C, SIGTERM and a terminal that closes: the first asks for a clean end, the second ends at once.
 
 /// Returns at the first interrupt. From then on, a second one exits with 130.
 pub(crate) async fn interrupted() {
@@ -11,13 +11,18 @@ pub(crate) async fn interrupted() {
 
 #[cfg(unix)]
 async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => drop(tokio::signal::ctrl_c().await),
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    async fn received(signal: std::io::Result<Signal>) {
+        match signal {
+            Ok(mut signal) => drop(signal.recv().await),
+            // It ends the process then, as it does by default.
+            Err(_) => std::future::pending().await,
+        }
+    }
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = received(signal(SignalKind::terminate())) => {}
+        () = received(signal(SignalKind::hangup())) => {}
     }
 }
 

@@ -5,9 +5,10 @@ mod describe;
 mod exit;
 mod input;
 mod interrupt;
+mod network;
 mod output;
 mod progress;
-mod session;
+
 mod table;
 mod units;
 mod values;

@@ -3,6 +3,7 @@
 //! are ended when their guard is dropped. Never: a wait without an event to wait for. What is proven with whom: README.md.
 
 mod clients;
+mod fake;
 mod payload;
 mod ports;
 mod process;
@@ -13,6 +14,7 @@ mod tracker;
 mod wait;
 
 pub use clients::{Client, Encryption, Job, Leech, LibtorrentEncryption, Manner, libtorrent};
+pub use fake::{Conduct, FakeTorrent, Noise};
 pub use payload::Payload;
 pub use ports::{ADDRESS, free_port};
 pub use process::Process;

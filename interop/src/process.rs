@@ -36,6 +36,12 @@ impl Process {
         Self { name: name.to_owned(), child, stdout, stderr }
     }
 
+    /// By which the system knows it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -1,20 +1,28 @@
-//! `torrent download`: from a .torrent file or a magnet link to verified files on disk.
+//! `torrent download`: from .torrent files and magnet links to verified files on disk, all of them side by side. Each ends
+//! for itself: what goes wrong with one does not keep the others from being completed.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use tokio::task::JoinSet;
-use torrent_client::{AddTorrent, Client, Metainfo, Phase, Torrent, peers_of};
+use torrent_client::{AddTorrent, Client, Phase, Torrent};
 
 use crate::{
     exit::{Code, Failure, Outcome},
     input::{Input, Subject},
     interrupt::interrupted,
-    progress::{self, Style},
-    session::{self, NetworkOptions},
+    network::{self, NetworkOptions},
+    progress::{self, Board, Style},
     table::clean,
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  torrent download debian.iso.torrent
+  torrent download -o ~/films 'magnet:?xt=urn:btih:...' other.torrent
+  torrent download --seed --peer 192.0.2.7:6881 album.torrent";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Download {
     /// .torrent files and magnet links.
     #[arg(required = true, value_name = "FILE|MAGNET")]
@@ -35,54 +43,82 @@ pub(crate) struct Download {
 impl Download {
     pub(crate) async fn run(self, quiet: bool) -> Outcome {
         // Everything is read before anything is written.
-        let sources = self.torrents.iter().map(Subject::read).collect::<Outcome<Vec<_>>>()?;
-        sources.iter().for_each(warn_of_selection);
-        let peers = self.network.resolve_peers().await?;
+        let subjects = self.torrents.iter().map(Subject::read).collect::<Outcome<Vec<_>>>()?;
+        subjects.iter().for_each(warn_of_selection);
         let client = self.network.start_client().await?;
-        let style = if quiet { Style::None } else { self.progress };
-        let mut torrents = JoinSet::new();
-        let mut stopping = Vec::new();
-        for source in sources {
-            let mut peers = peers.clone();
-            if let Subject::Magnet(magnet) = &source {
-                peers.extend(peers_of(magnet).await);
-            }
-            let metainfo = tokio::select! {
-                metainfo = resolve(source, &client, &peers, style) => metainfo?,
-                () = interrupted() => return Err(Failure::message(Code::Interrupted, "interrupted")),
-            };
-            let name = session::name_of(&metainfo);
-            let torrent = self.add(&client, metainfo, &peers)?;
-            stopping.push((name.clone(), torrent.clone()));
-            torrents.spawn(fetch(name, torrent, style, self.seed));
-        }
+        let board = Board::new(if quiet { Style::None } else { self.progress });
         let outcome = tokio::select! {
-            outcome = all(&mut torrents) => outcome,
-            () = interrupted() => {
-                torrents.abort_all();
-                Err(Failure::message(Code::Interrupted, "interrupted"))
-            }
+            outcome = self.fetch_all(&client, &board, subjects) => outcome,
+            () = board.run(&client) => Ok(()),
+            () = interrupted() => self.interrupted(&client, &board),
         };
         client.stop().await;
-        if outcome.is_err() && !quiet {
-            for (name, torrent) in &stopping {
-                progress::say(&format!("{name}: {} are there; run again to continue", session::what_is_there(torrent)));
-            }
-        }
-        match outcome {
-            // Whoever asked to seed until interrupted has got what was asked for.
-            Err(_) if self.seed && stopping.iter().all(|(_, torrent)| torrent.have().is_full()) => Ok(()),
-            outcome => outcome,
-        }
+        outcome
     }
 
-    fn add(&self, client: &Client, metainfo: Metainfo, peers: &[SocketAddr]) -> Outcome<Torrent> {
-        let add = AddTorrent::new(metainfo, &self.output)
-            .peers(peers.iter().copied())
-            .use_trackers(self.network.use_trackers());
-        let torrent = client.add(add).map_err(session::client_failure)?;
+    /// All of them at once. The first failure decides the exit code, when all have ended.
+    async fn fetch_all(&self, client: &Client, board: &Board, subjects: Vec<Subject>) -> Outcome {
+        let alone = subjects.len() == 1;
+        let mut torrents = JoinSet::new();
+        let mut failures = Failures { board, alone, first: None };
+        for subject in subjects {
+            match self.add(client, board, subject) {
+                Ok(torrent) => drop(torrents.spawn(fetch(torrent, board.clone(), self.seed))),
+                Err((name, failure)) => failures.add(&name, failure),
+            }
+        }
+        while let Some(ended) = torrents.join_next().await {
+            match ended {
+                Ok((name, outcome)) => outcome.unwrap_or_else(|failure| failures.add(&name, failure)),
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+        }
+        failures.first.map_or(Ok(()), Err)
+    }
+
+    fn add(&self, client: &Client, board: &Board, subject: Subject) -> Result<Torrent, (String, Failure)> {
+        let (name, add) = match subject {
+            Subject::Torrent(metainfo) => (metainfo.info().name().to_owned(), AddTorrent::new(metainfo, &self.output)),
+            Subject::Magnet(magnet) => (name_of_link(&magnet), AddTorrent::magnet(magnet, &self.output)),
+        };
+        let add = add.peers(self.network.peers().iter().cloned()).use_trackers(self.network.use_trackers());
+        let torrent = client.add(add).map_err(|error| (clean(&name), network::client_failure(error)))?;
+        if torrent.phase() == Phase::Metadata {
+            board.say(&format!("{}: asking peers for the metadata", clean(&name)));
+        }
         torrent.download_all();
+        board.add(&torrent);
         Ok(torrent)
+    }
+
+    fn interrupted(&self, client: &Client, board: &Board) -> Outcome {
+        let torrents = client.torrents();
+        // A user who asked to seed until interrupted has got what was asked for.
+        if self.seed && torrents.iter().all(|torrent| torrent.phase() == Phase::Seeding) {
+            return Ok(());
+        }
+        for torrent in torrents {
+            let there = network::what_is_there(&torrent);
+            board.say(&format!("{}: {there} are there; run again to continue", progress::name(&torrent)));
+        }
+        Err(Failure::message(Code::Interrupted, "interrupted"))
+    }
+}
+
+/// What has gone wrong so far.
+struct Failures<'a> {
+    board: &'a Board,
+    /// There is one torrent, so the last line of the command is enough.
+    alone: bool,
+    first: Option<Failure>,
+}
+
+impl Failures<'_> {
+    fn add(&mut self, name: &str, failure: Failure) {
+        if !self.alone {
+            self.board.say(&format!("{name}: {failure}"));
+        }
+        self.first.get_or_insert(failure.about(name));
     }
 }
 
@@ -91,54 +127,35 @@ fn warn_of_selection(source: &Subject) {
     if let Subject::Magnet(magnet) = source
         && let Some(selection) = &magnet.selection
     {
-        let name = magnet.name.clone().unwrap_or_else(|| magnet.info_hashes.short().to_string());
-        let name = clean(&name);
+        let name = clean(&name_of_link(magnet));
         tracing::warn!(
             "{name}: the link asks for files {selection} only; choosing files does not work yet, so all come"
         );
     }
 }
 
-/// The torrent; where there is a link only, that is for its peers to say.
-async fn resolve(subject: Subject, client: &Client, peers: &[SocketAddr], style: Style) -> Outcome<Metainfo> {
-    match subject {
-        Subject::Torrent(metainfo) => Ok(metainfo),
-        Subject::Magnet(magnet) => {
-            if style != Style::None {
-                let name = magnet.name.clone().unwrap_or_else(|| magnet.info_hashes.short().to_string());
-                progress::say(&format!("{}: asking peers for the metadata", clean(&name)));
-            }
-            client.resolve(&magnet, peers).await.map_err(session::client_failure)
-        }
-    }
+fn name_of_link(magnet: &torrent_client::Magnet) -> String {
+    magnet.name.clone().unwrap_or_else(|| magnet.info_hashes.short().to_string())
 }
 
-/// Until the torrent is complete, or for ever with `seed`.
-async fn fetch(name: String, torrent: Torrent, style: Style, seed: bool) -> Outcome {
-    let work = async {
-        torrent.wait_for(|phase| phase == Phase::Seeding).await;
-        if style != Style::None {
-            let (there, swarm) = (session::what_is_there(&torrent), session::swarm_size(&torrent));
-            progress::say(&format!("{name}: complete, {there}{swarm}"));
-        }
-        if seed {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        () = work => Ok(()),
-        failure = session::storage_failed(torrent.events()) => Err(failure),
-        () = progress::show(style, &name, &torrent) => Ok(()),
+/// Until the torrent is complete, or until interrupted with `seed`. Says what it is called, too.
+async fn fetch(torrent: Torrent, board: Board, seed: bool) -> (String, Outcome) {
+    let ended = |phase| matches!(phase, Phase::Seeding | Phase::StorageFailed | Phase::Stopped);
+    let phase = torrent.wait_for(ended).await;
+    let name = progress::name(&torrent);
+    let there = network::what_is_there(&torrent);
+    if phase != Phase::Seeding {
+        let failure = network::failure_of(&torrent);
+        board.remove(&torrent);
+        torrent.stop().await;
+        board.say(&format!("{name}: {there} are there; run again to continue"));
+        return (name, Err(failure));
     }
-}
-
-/// The first failure, or success when all have ended.
-async fn all(torrents: &mut JoinSet<Outcome>) -> Outcome {
-    while let Some(ended) = torrents.join_next().await {
-        match ended {
-            Ok(outcome) => outcome?,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+    board.say(&format!("{name}: complete, {there}{}", network::swarm_size(&torrent)));
+    if seed {
+        torrent.wait_for(|phase| phase == Phase::Stopped).await;
     }
-    Ok(())
+    torrent.stop().await;
+    board.remove(&torrent);
+    (name, Ok(()))
 }

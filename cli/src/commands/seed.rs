@@ -2,17 +2,23 @@
 
 use std::path::PathBuf;
 
-use torrent_client::{AddTorrent, Phase};
+use torrent_client::{AddTorrent, Client, Phase};
 
 use crate::{
     exit::{Code, Failure, Outcome},
     input::Input,
     interrupt::interrupted,
-    progress::{self, Style},
-    session::{self, NetworkOptions},
+    network::{self, NetworkOptions},
+    progress::{self, Board, Style},
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  torrent seed album.torrent ~/music
+  torrent seed --port 6881 debian.iso.torrent /srv/iso";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Seed {
     /// The .torrent file.
     #[arg(value_name = "FILE")]
@@ -29,34 +35,37 @@ pub(crate) struct Seed {
 
 impl Seed {
     pub(crate) async fn run(self, quiet: bool) -> Outcome {
-        let metainfo = self.torrent.read_torrent()?;
-        let name = session::name_of(&metainfo);
-        let peers = self.network.resolve_peers().await?;
         let client = self.network.start_client().await?;
-        let add = AddTorrent::new(metainfo, &self.folder).peers(peers).use_trackers(self.network.use_trackers());
-        let torrent = client.add(add).map_err(session::client_failure)?;
-        let style = if quiet { Style::None } else { self.progress };
-        let work = async {
-            let phase = torrent.wait_for(|phase| !matches!(phase, Phase::Checking { .. })).await;
-            let there = session::what_is_there(&torrent);
-            if torrent.have().count_ones() == 0 && phase != Phase::Seeding {
-                return Err(Failure::message(
-                    Code::Disk,
-                    format!("{name}: nothing of it is in {}", self.folder.display()),
-                ));
-            }
-            if style != Style::None {
-                progress::say(&format!("{name}: serving {there} on port {}", client.port()));
-            }
-            progress::show(style, &name, &torrent).await;
-            Ok(())
-        };
+        let board = Board::new(if quiet { Style::None } else { self.progress });
         let outcome = tokio::select! {
-            outcome = work => outcome,
-            failure = session::storage_failed(torrent.events()) => Err(failure),
+            outcome = self.serve(&client, &board) => outcome,
+            () = board.run(&client) => Ok(()),
             () = interrupted() => Ok(()),
         };
         client.stop().await;
         outcome
+    }
+
+    /// Until the torrent cannot be served.
+    async fn serve(&self, client: &Client, board: &Board) -> Outcome {
+        let metainfo = self.torrent.read_torrent()?;
+        let add = AddTorrent::new(metainfo, &self.folder)
+            .peers(self.network.peers().iter().cloned())
+            .use_trackers(self.network.use_trackers());
+        let torrent = client.add(add).map_err(network::client_failure)?;
+        board.add(&torrent);
+        let phase = torrent.wait_for(|phase| !matches!(phase, Phase::Checking { .. })).await;
+        let name = progress::name(&torrent);
+        if matches!(phase, Phase::StorageFailed | Phase::Stopped) {
+            return Err(network::failure_of(&torrent));
+        }
+        if torrent.have().count_ones() == 0 && phase != Phase::Seeding {
+            let message = format!("{name}: nothing of it is in {}", self.folder.display());
+            return Err(Failure::message(Code::Disk, message));
+        }
+        let there = network::what_is_there(&torrent);
+        board.say(&format!("{name}: serving {there} on port {}", client.port()));
+        torrent.wait_for(|phase| matches!(phase, Phase::StorageFailed | Phase::Stopped)).await;
+        Err(network::failure_of(&torrent))
     }
 }

@@ -1,157 +1,221 @@
-//! The client: sockets, threads and memory that its torrents share.
+//! The client: the handle that applications hold, and what its torrents share.
 
 use std::{
-    collections::BTreeMap,
     fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rand::{TryRng, rngs::SysRng};
 use tokio::{
-    net::{TcpListener, TcpSocket},
-    sync::{broadcast, mpsc, watch},
+    runtime::Handle,
+    sync::{Semaphore, broadcast},
+    task::AbortHandle,
 };
-use torrent_storage::{FileEntry, Layout};
-use torrent_swarm::{Budget, Swarm};
-use torrent_types::{Bitfield, InfoHash, PeerId};
-use torrent_wire::{
-    ExtensionId, Extensions,
-    mse::{SkeyHash, SkeyIndex},
-};
+use torrent_disk::{Disk, DiskConfig};
+use torrent_storage::{FileStorage, Storage};
+use torrent_swarm::{Limits, Shared};
+use torrent_types::{InfoHash, PeerId};
+use torrent_wire::{ExtensionId, Extensions, Reserved, mse::SkeyHash};
+use tracing::Instrument;
 
 use crate::{
-    AddTorrent, Config, Error, Listen, Phase, Torrent,
-    announce::announce,
-    brain::Brain,
-    clock, connect,
-    disk::{InFlight, Pool, Writer},
-    torrent::{REQUEST_QUEUE, Shared, supervise},
+    AddTorrent, Config, Error, Event, Torrent,
+    discovery::Discovery,
+    event::Lazy,
+    names,
+    net::{self, Acceptor, Dialer, Gate, TcpAcceptor, TcpDialer, Transport},
+    registry::Registry,
+    scheduler::{Scheduler, SleeperKey},
+    torrent::{Place, TorrentInner},
 };
 
-/// Events that a slow listener may be behind before it misses some.
-const EVENTS_KEPT: usize = 256;
-/// Connections that the kernel keeps for us while we are busy.
-const BACKLOG: u32 = 128;
+/// Events of all torrents that a slow listener may be behind before it misses some.
+const EVENTS_KEPT: usize = 1024;
 
 /// A BitTorrent client. Dropping it drops its torrents without goodbye: [`stop`](Self::stop) first.
 #[derive(Debug)]
 pub struct Client {
-    pub(crate) core: Arc<Core>,
-    listener: Option<tokio::task::JoinHandle<()>>,
+    inner: Arc<Inner>,
+    tasks: Vec<AbortHandle>,
 }
 
-/// What torrents share.
-pub(crate) struct Core {
+/// Puts a client together from settings and plug-ins.
+#[derive(Default)]
+pub struct ClientBuilder {
+    config: Config,
+    dialers: Vec<Arc<dyn Dialer>>,
+    acceptors: Vec<Box<dyn Acceptor>>,
+    discoveries: Vec<Arc<dyn Discovery>>,
+}
+
+/// What the torrents of a client share.
+pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) wire: torrent_wire::Config,
     /// BEP 27: private torrents tell peers neither of other peers nor the metadata.
     pub(crate) private_wire: torrent_wire::Config,
+    /// The port on which peers reach us; 0 if none does.
     pub(crate) port: u16,
-    pub(crate) writer: Writer,
+    pub(crate) registry: Registry,
+    pub(crate) scheduler: Arc<Scheduler<TorrentInner>>,
     pub(crate) trackers: torrent_tracker::Client,
-    budget: Budget,
-    pool: Pool,
-    torrents: Mutex<Registry>,
+    pub(crate) disk: Disk,
+    pub(crate) discoveries: Vec<Arc<dyn Discovery>>,
+    pub(crate) events: Lazy<(InfoHash, Event)>,
+    /// Turns to look up a name.
+    pub(crate) lookups: Arc<Semaphore>,
+    dialers: Vec<Arc<dyn Dialer>>,
+    shared: Shared,
+    runtime: Handle,
+    next_key: AtomicU64,
 }
 
-#[derive(Default)]
-struct Registry {
-    /// Everything added and not stopped; served only once it is checked.
-    all: BTreeMap<InfoHash, Arc<Shared>>,
-    served: SkeyIndex,
-}
+impl ClientBuilder {
+    /// Settings. Default: [`Config::default`].
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
 
-impl Client {
-    /// Opens sockets and starts the writing thread. To be called inside a tokio runtime.
+    /// Dials peers with this, too. One for [`Transport::Tcp`] replaces the built-in one.
+    #[must_use]
+    pub fn dialer(mut self, dialer: impl Dialer) -> Self {
+        self.dialers.push(Arc::new(dialer));
+        self
+    }
+
+    /// Takes connections from this, too.
+    #[must_use]
+    pub fn acceptor(mut self, acceptor: impl Acceptor) -> Self {
+        self.acceptors.push(Box::new(acceptor));
+        self
+    }
+
+    /// Asks this for peers of public torrents, too.
+    #[must_use]
+    pub fn discovery(mut self, discovery: impl Discovery) -> Self {
+        self.discoveries.push(Arc::new(discovery));
+        self
+    }
+
+    /// Opens sockets and starts threads. To be called inside a tokio runtime.
     ///
     /// # Errors
     /// If it cannot listen where it was told to.
-    pub async fn start(config: Config) -> Result<Self, Error> {
-        let listener = match config.listen {
-            Listen::At(address) => Some(bind(address)?),
-            Listen::Usual(ip) => Some(bind_usual(ip)?),
-            Listen::Nowhere => None,
-        };
+    pub async fn build(self) -> Result<Client, Error> {
+        let Self { config, dialers, acceptors, discoveries } = self;
+        let disk = Disk::start(DiskConfig::default()).map_err(Error::System)?;
+        let listener = net::listener(config.listen)?;
         let port =
             listener.as_ref().and_then(|listener| listener.local_addr().ok()).map_or(0, |address| address.port());
-        let core = Arc::new(Core {
+        // Half for connections; the rest is for files, trackers, handshakes and the application.
+        let open_files = net::open_files().and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
+        let connections = config.max_connections.min(open_files / 2);
+        let shared = Shared::new(&Limits {
+            memory: config.memory,
+            connections,
+            half_open: config.max_dialing,
+            upload_slots: config.max_upload_slots,
+            ..Limits::default()
+        });
+        let scheduler = Arc::new(Scheduler::new());
+        let mut tasks = vec![tokio::spawn(Arc::clone(&scheduler).run()).abort_handle()];
+        let inner = Arc::new(Inner {
             wire: torrent_wire::Config::default(),
             private_wire: torrent_wire::Config::default()
                 .extensions(Extensions::standard().without(ExtensionId::PEX).without(ExtensionId::METADATA)),
             port,
-            writer: Writer::start().map_err(Error::System)?,
+            registry: Registry::default(),
+            scheduler,
             trackers: torrent_tracker::Client::new(torrent_tracker::Config::default()),
-            budget: Budget::new(config.memory),
-            pool: Pool::default(),
-            torrents: Mutex::default(),
+            disk,
+            discoveries,
+            events: Lazy::default(),
+            lookups: Arc::new(Semaphore::new(names::MAX_LOOKUPS)),
+            dialers: std::iter::once(Arc::new(TcpDialer) as Arc<dyn Dialer>).chain(dialers).collect(),
+            shared,
+            runtime: Handle::current(),
+            next_key: AtomicU64::new(0),
             config,
         });
-        let listener = listener.map(|listener| tokio::spawn(connect::listen(Arc::downgrade(&core), listener)));
-        Ok(Self { core, listener })
+        let (gate, weak) = (Gate::default(), || Arc::downgrade(&inner));
+        let tcp = listener.map(|listener| Box::new(TcpAcceptor(listener)) as Box<dyn Acceptor>);
+        for acceptor in tcp.into_iter().chain(acceptors) {
+            tasks.push(tokio::spawn(net::accept_all(weak(), acceptor, gate.clone())).abort_handle());
+        }
+        Ok(Client { inner, tasks })
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client with these settings and nothing plugged in.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`].
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        Self::builder().config(config).build().await
+    }
+
+    /// Puts a client together.
+    #[must_use]
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
     }
 
     /// The port on which peers reach us; 0 if none does.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.core.port
+        self.inner.port
     }
 
-    /// Adds a torrent: checks what is there of it, then serves that. Content is fetched once
-    /// [`download_all`](Torrent::download_all) says so.
+    /// Adds a torrent: checks what is there of it, then serves that; of a magnet link, fetches the metadata first. Content
+    /// is fetched once [`download_all`](Torrent::download_all) says so. To be called inside the client's runtime.
     ///
     /// # Errors
     /// If the torrent makes no sense, or it is added already. Storage may refuse later: that is an event.
     pub fn add(&self, add: AddTorrent) -> Result<Torrent, Error> {
-        let AddTorrent { metainfo, storage, peers, use_trackers } = add;
-        let info = metainfo.info();
-        let info_hash = info.info_hashes().v1().ok_or(Error::V2Only)?;
-        let entry = |file: &torrent_metainfo::File| match file.is_pad() {
-            true => FileEntry::pad(file.length()),
-            false => FileEntry::new(file.path().as_str(), file.length()),
-        };
-        let layout = Layout::new(info.files().iter().filter(|file| file.symlink().is_none()).map(entry))?;
-        let geometry = info.geometry();
-        let storage = storage.open(&layout)?;
-
-        let core = Arc::clone(&self.core);
-        let peer_id = core.make_peer_id()?;
-        let (seed, swarm_config) = (random_u64()?, core.swarm_config(peer_id));
-        let budget = core.budget.clone();
-        let make_swarm =
-            move |have: Bitfield| Swarm::new(clock::now(), geometry, have, swarm_config.clone(), budget.clone(), seed);
-        let (orders_in, orders) = mpsc::unbounded_channel();
-        let nothing = Bitfield::new(geometry.piece_count());
-        let shared = Arc::new(Shared {
-            info_hash,
-            peer_id,
-            geometry,
-            info: info.clone(),
-            storage,
-            brain: Brain::new(make_swarm(nothing), orders_in),
-            pieces: InFlight::new(geometry, core.pool.clone()),
-            events: broadcast::Sender::new(EVENTS_KEPT),
-            phase: watch::Sender::new(Phase::Checking { done: 0, total: geometry.piece_count() }),
-            wanted: watch::Sender::new(false),
-            stop: watch::Sender::new(false),
-            swarm_size: watch::Sender::default(),
-            cancel_check: AtomicBool::new(false),
-            core,
-        });
-        let trackers = if use_trackers { metainfo.trackers().to_vec() } else { Vec::new() };
-        let announcing = announce(Arc::clone(&shared), trackers, random_u64()?);
-        self.core.insert(&shared)?;
-        let torrent = Torrent::new(Arc::clone(&shared));
-        tokio::spawn(supervise(shared, orders, make_swarm, peers, announcing));
-        Ok(torrent)
+        TorrentInner::start(&self.inner, add).map(Torrent::new)
     }
 
-    /// Stops every torrent, and waits for them.
+    /// The torrents that were added and are not stopped, by info hash.
+    #[must_use]
+    pub fn torrents(&self) -> Vec<Torrent> {
+        self.inner.registry.all().into_iter().map(Torrent::new).collect()
+    }
+
+    /// The torrent of this hash, if it was added and is not stopped.
+    #[must_use]
+    pub fn torrent(&self, info_hash: InfoHash) -> Option<Torrent> {
+        self.inner.registry.find(info_hash).map(Torrent::new)
+    }
+
+    /// What happens to any torrent from now on. A receiver that is too slow misses the oldest events.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<(InfoHash, Event)> {
+        self.inner.events.subscribe(EVENTS_KEPT)
+    }
+
+    /// Connections of all torrents.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.inner.shared.connections()
+    }
+
+    /// Stops every torrent, and waits for them. No torrent can be added afterwards.
     pub async fn stop(&self) {
-        if let Some(listener) = &self.listener {
-            listener.abort();
-        }
-        let torrents: Vec<_> = self.core.lock().all.values().cloned().map(Torrent::new).collect();
+        let torrents: Vec<_> = self.inner.registry.close().into_iter().map(Torrent::new).collect();
+        // No new connection, and no deadline any more.
+        self.tasks.iter().for_each(AbortHandle::abort);
         torrents.iter().for_each(Torrent::begin_stop);
         for torrent in torrents {
             torrent.stop().await;
@@ -161,50 +225,75 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        if let Some(listener) = &self.listener {
-            listener.abort();
-        }
-        let torrents = std::mem::take(&mut self.core.lock().all);
-        torrents.values().for_each(|torrent| {
-            torrent.stop.send_replace(true);
-        });
+        self.tasks.iter().for_each(AbortHandle::abort);
+        self.inner.registry.close().into_iter().map(Torrent::new).for_each(|torrent| torrent.begin_stop());
     }
 }
 
-impl Core {
-    /// The torrent of this hash, if it is served.
-    pub(crate) fn find(&self, info_hash: InfoHash) -> Option<Arc<Shared>> {
-        let registry = self.lock();
-        let served = registry.served.lookup(&SkeyHash::of(&info_hash)).is_some();
-        registry.all.get(&info_hash).filter(|_| served).cloned()
+impl Inner {
+    /// What dials over this transport.
+    pub(crate) fn dialer(&self, transport: Transport) -> Option<Arc<dyn Dialer>> {
+        self.dialers.iter().rev().find(|dialer| dialer.transport() == transport).cloned()
     }
 
-    pub(crate) fn lookup_skey(&self, skey: &SkeyHash) -> Option<InfoHash> {
-        self.lock().served.lookup(skey)
+    /// BEP 5: peers tell their DHT port to those that set this bit.
+    pub(crate) fn reserved(&self) -> Reserved {
+        if self.discoveries.iter().any(|discovery| discovery.is_dht()) { Reserved::DHT } else { Reserved::NONE }
     }
 
-    /// Incoming connections may ask for the torrent from now on.
-    pub(crate) fn serve(&self, torrent: &Shared) {
-        self.lock().served.insert(torrent.info_hash);
+    /// A peer says that it runs a DHT node.
+    pub(crate) fn node_found(&self, address: std::net::SocketAddr) {
+        self.discoveries.iter().for_each(|discovery| discovery.handle_node(address));
     }
 
-    pub(crate) fn forget(&self, info_hash: InfoHash) {
-        let mut registry = self.lock();
-        registry.served.remove(&info_hash);
-        registry.all.remove(&info_hash);
+    /// Starts a task of a torrent. It need not be called on a thread of the runtime.
+    pub(crate) fn spawn(&self, torrent: &TorrentInner, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.runtime.spawn(work.instrument(torrent.span.clone())));
     }
 
-    fn insert(&self, torrent: &Arc<Shared>) -> Result<(), Error> {
-        let mut registry = self.lock();
-        if registry.all.contains_key(&torrent.info_hash) {
-            return Err(Error::Duplicate(torrent.info_hash));
+    /// Starts work that hashes or touches a disk.
+    pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        drop(self.runtime.spawn_blocking(work));
+    }
+
+    /// Enters the runtime on a thread that is not its own.
+    pub(crate) fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
+        self.runtime.enter()
+    }
+
+    /// Where a torrent's content lives. All files share one pool of open ones.
+    pub(crate) fn storage(&self, place: Place) -> Arc<dyn Storage> {
+        match place {
+            Place::Folder(folder) => Arc::new(FileStorage::new(folder).pool(self.disk.handles())),
+            Place::Storage(storage) => storage,
         }
-        registry.all.insert(torrent.info_hash, Arc::clone(torrent));
-        Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Registry> {
-        self.torrents.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn make_key(&self) -> SleeperKey {
+        SleeperKey(self.next_key.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn make_swarm(&self, peer_id: PeerId) -> Result<torrent_swarm::Swarm, Error> {
+        let config = torrent_swarm::Config::default()
+            .local_id(peer_id)
+            .max_peers(self.config.max_peers)
+            .max_dialing(self.config.max_dialing)
+            .upload_slots(self.config.upload_slots)
+            .request_queue(crate::torrent::REQUEST_QUEUE)
+            .openings(self.config.encryption.attempts().iter().copied().map(net::obfuscation_of))
+            .transports(self.transports());
+        Ok(torrent_swarm::Swarm::new(crate::clock::now(), random_u64()?, config, self.shared.clone()))
+    }
+
+    /// What we dial over; the first that was plugged in comes first.
+    fn transports(&self) -> Vec<Transport> {
+        let mut transports = Vec::new();
+        for dialer in &self.dialers {
+            if !transports.contains(&dialer.transport()) {
+                transports.push(dialer.transport());
+            }
+        }
+        transports
     }
 
     pub(crate) fn make_peer_id(&self) -> Result<PeerId, Error> {
@@ -215,49 +304,28 @@ impl Core {
         id[..8].copy_from_slice(&self.config.peer_id_prefix);
         Ok(PeerId::new(id))
     }
-
-    fn swarm_config(&self, peer_id: PeerId) -> torrent_swarm::Config {
-        torrent_swarm::Config::default()
-            .local_id(peer_id)
-            .max_peers(self.config.max_peers)
-            .upload_slots(self.config.upload_slots)
-            .request_queue(REQUEST_QUEUE)
-    }
 }
 
-impl fmt::Debug for Core {
+impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("port", &self.port).finish_non_exhaustive()
     }
 }
 
-fn random_u64() -> Result<u64, Error> {
-    SysRng.try_next_u64().map_err(|error| Error::System(std::io::Error::other(error)))
-}
+impl net::Torrents for Inner {
+    fn offer(&self, info_hash: InfoHash) -> Option<net::Offer> {
+        self.registry.find(info_hash).map(|torrent| torrent.offer())
+    }
 
-/// The first free port of the usual ones, or else any; IPv4 alone where there is no IPv6.
-fn bind_usual(ip: IpAddr) -> Result<TcpListener, Error> {
-    let listen = |ip: IpAddr| {
-        let ports = (6881..=6889).chain([0]);
-        ports.map(|port| bind(SocketAddr::new(ip, port))).reduce(Result::or).expect("ten ports")
-    };
-    match ip {
-        IpAddr::V6(v6) if v6.is_unspecified() => listen(ip).or_else(|_| listen(Ipv4Addr::UNSPECIFIED.into())),
-        ip => listen(ip),
+    fn lookup(&self, skey: &SkeyHash) -> Option<InfoHash> {
+        self.registry.find_skey(skey)
+    }
+
+    fn is_banned(&self, ip: std::net::IpAddr) -> bool {
+        self.shared.is_banned(ip)
     }
 }
 
-/// IPv6 sockets take IPv4 peers too.
-fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
-    let open = || {
-        let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
-        if address.is_ipv6() {
-            socket2::SockRef::from(&socket).set_only_v6(false)?;
-        }
-        #[cfg(unix)]
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    open().map_err(|source| Error::Listen { address, source })
+pub(crate) fn random_u64() -> Result<u64, Error> {
+    SysRng.try_next_u64().map_err(|error| Error::System(std::io::Error::other(error)))
 }

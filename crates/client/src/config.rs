@@ -12,7 +12,10 @@ pub struct Config {
     pub(crate) encryption: Policy,
     pub(crate) memory: usize,
     pub(crate) max_peers: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) max_dialing: usize,
     pub(crate) upload_slots: usize,
+    pub(crate) max_upload_slots: usize,
     pub(crate) announce_to: AnnounceTo,
     pub(crate) peer_id_prefix: [u8; 8],
 }
@@ -36,9 +39,12 @@ impl Default for Config {
             encryption: Policy::Preferred,
             memory: 16 << 20,
             max_peers: 50,
+            max_connections: 500,
+            max_dialing: 100,
             upload_slots: 8,
+            max_upload_slots: 16,
             announce_to: AnnounceTo::FirstAnswer,
-            peer_id_prefix: *b"-to0100-",
+            peer_id_prefix: *b"-RT0001-",
         }
     }
 }
@@ -66,10 +72,16 @@ setters! {
     memory: usize,
     /// Connections per torrent. Default 50. Each costs up to 260 KiB of receive buffer while it is fast, 2 KiB idle.
     max_peers: usize,
+    /// Connections of all torrents together. Default 500, and never more than the process may have open files for.
+    max_connections: usize,
+    /// Connections being opened at a time, of all torrents together. Default 100.
+    max_dialing: usize,
     /// Peers of a torrent that may download from us at a time. Default 8.
     upload_slots: usize,
+    /// Peers of all torrents together that may download from us at a time. Default 16.
+    max_upload_slots: usize,
     /// How many of its trackers a torrent tells of itself. Default: the first that answers, tier by tier. BEP 12.
     announce_to: AnnounceTo,
-    /// How our peer ids begin. BEP 20. Default `-to0100-`.
+    /// How our peer ids begin. BEP 20. Default `-RT0001-`.
     peer_id_prefix: [u8; 8],
 }

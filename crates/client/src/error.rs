@@ -1,6 +1,6 @@
-//! Why the client refuses or fails.
+//! Why the client refuses or fails. Each error prints as one line: a cause is either part of the text or a source, not both.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use torrent_storage::{LayoutError, StorageError};
 use torrent_types::InfoHash;
@@ -13,10 +13,10 @@ pub enum Error {
     #[error("torrent {0} is added already")]
     Duplicate(InfoHash),
     /// The torrent's files cannot be laid out.
-    #[error("the torrent's files cannot be laid out: {0}")]
+    #[error("the torrent's files cannot be laid out")]
     Layout(#[from] LayoutError),
     /// No peer can reach us there.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Listen {
         /// Where we tried.
         address: SocketAddr,
@@ -24,18 +24,27 @@ pub enum Error {
         source: io::Error,
     },
     /// The system gave no thread or no randomness.
-    #[error("the system refuses what a client needs: {0}")]
-    System(io::Error),
+    #[error("the system refuses what a client needs")]
+    System(#[source] io::Error),
+    /// The client is stopped and takes no torrent any more.
+    #[error("the client is stopped")]
+    Stopped,
     /// The torrent has no v1 hashes, which this version needs to download.
     #[error("the torrent is v2 only, which cannot be downloaded yet")]
     V2Only,
     /// The metadata that a magnet link names is no torrent.
-    #[error("the metadata of this link is no torrent: {0}")]
+    #[error("the metadata of this link is no torrent")]
     Metadata(#[from] torrent_metainfo::Error),
     /// The torrent's files cannot be read or written.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
+    #[error("{0}")]
+    Storage(Arc<StorageError>),
     /// The two info hashes of a magnet link are of different torrents.
     #[error("the info hashes of this link are of different torrents")]
     WrongMetadata,
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(Arc::new(error))
+    }
 }

@@ -1,27 +1,27 @@
 #![doc = include_str!("../README.md")]
 
-mod announce;
-mod brain;
 mod client;
 mod clock;
 mod config;
-mod connect;
-mod disk;
+mod discovery;
 mod error;
 mod event;
-mod handshake;
-mod magnet;
+mod names;
+pub mod net;
 mod peer;
+mod registry;
+mod scheduler;
 mod torrent;
 
-pub use client::Client;
+pub use client::{Client, ClientBuilder};
 pub use config::{Config, Listen};
+pub use discovery::{Discovery, Seeker};
 pub use error::Error;
 pub use event::{Event, Phase};
-pub use magnet::peers_of;
-pub use torrent::{AddTorrent, Torrent};
+pub use names::PeerAddress;
+pub use torrent::{AddTorrent, File, ReadError, Reader, Torrent};
 pub use torrent_metainfo::{Magnet, Metainfo};
 pub use torrent_storage::{ErrorKind as StorageErrorKind, Storage, StorageError};
-pub use torrent_swarm::{PeerStats, Stats};
+pub use torrent_swarm::{PeerStats, Priority, Source, Stats, Waiting};
 pub use torrent_tracker::{AnnounceTo, SwarmSize};
 pub use torrent_wire::mse::Policy as Encryption;

@@ -12,8 +12,9 @@ use torrent_tracker::server::Server;
 use crate::{
     exit::{Code, Failure, OrExit, Outcome},
     interrupt::interrupted,
-    progress::{self, Style},
-    session, units,
+    network,
+    progress::{self, Board, Style},
+    units,
 };
 use payload::Payload;
 
@@ -65,9 +66,9 @@ impl Demo {
         let seeder = self.client().await?;
         let seed = seeder
             .add(AddTorrent::with_storage(metainfo.clone(), Arc::new(payload)))
-            .map_err(session::client_failure)?;
+            .map_err(network::client_failure)?;
         let mut events = seed.events();
-        // Whoever announces first is found by whoever announces next.
+        // The peer that announces first is found by the one that announces next.
         let announced = async {
             loop {
                 match events.recv().await {
@@ -86,13 +87,19 @@ impl Demo {
         let downloader = self.client().await?;
         say(style, &format!("downloader: port {}, into {}", downloader.port(), output.display()));
         let started = now();
-        let torrent = downloader.add(AddTorrent::new(metainfo, output)).map_err(session::client_failure)?;
+        let torrent = downloader.add(AddTorrent::new(metainfo, output)).map_err(network::client_failure)?;
         torrent.download_all();
+        let board = Board::new(style);
+        board.add(&torrent);
         tokio::select! {
-            _ = torrent.wait_for(|phase| phase == Phase::Seeding) => {}
-            failure = session::storage_failed(torrent.events()) => return Err(failure),
-            () = progress::show(style, payload::NAME, &torrent) => {}
+            phase = torrent.wait_for(|phase| matches!(phase, Phase::Seeding | Phase::StorageFailed)) => {
+                if phase != Phase::Seeding {
+                    return Err(network::failure_of(&torrent));
+                }
+            }
+            () = board.run(&downloader) => {}
         }
+        board.remove(&torrent);
         let took = started.elapsed().as_secs_f64();
         let stats = torrent.stats();
         if stats.downloaded < self.size {

@@ -1,50 +1,54 @@
-//! Peers that peers tell each other of. Spec: BEP 11. At most 50 a minute each way; never for private torrents, whose
-//! connections do not offer the extension. Addresses of a household stay in it.
+//! Peers that peers tell each other of. Spec: BEP 11. How often and how many is for `torrent_wire::PexOutlet` to say, which
+//! peers may be named for the swarm: never in private torrents, whose connections do not offer the extension.
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
+    time::{Duration, Instant},
 };
 
-use torrent_swarm::{Direction, PeerStats, is_local};
-use torrent_wire::{ExtensionId, Pex, PexFlags, PexOutlet};
+use torrent_swarm::{Candidate, PexPeer};
+use torrent_wire::{ExtensionId, PexFlags, PexOutlet};
 
-use super::{End, Peer, Stream};
-use crate::clock;
+use super::{End, Peer};
 
+/// How often it is looked whether there is news. A message may go out once a minute.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// What one peer has been told of the others.
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     outlet: PexOutlet,
-    /// The peers that the outlet knows of.
-    met: BTreeMap<SocketAddr, PexFlags>,
+    /// As the outlet knows them.
+    connected: BTreeMap<SocketAddr, PexFlags>,
+    /// The swarm's generation that `connected` is of.
+    generation: Option<u64>,
+    next_look: Option<Instant>,
 }
 
-impl<S: Stream> Peer<S> {
-    /// Tells the peer whom we have met and lost, if it is time.
-    pub(super) fn tell_peers(&mut self) -> Result<(), End> {
-        let now = clock::now();
+impl Peer {
+    /// Tells the peer of others, if it is time.
+    pub(super) fn tell_peers(&mut self, now: Instant) -> Result<(), End> {
         if !self.connection.peer_takes(ExtensionId::PEX) {
             return Ok(());
         }
-        let peers: Vec<_> = self.torrent.brain.with(|swarm| swarm.peers().collect());
-        let own = peers.iter().find(|peer| peer.key == self.key).map(|peer| peer.address.ip());
-        let local = own.is_some_and(is_local);
-        let met: BTreeMap<_, _> = peers
-            .iter()
-            .filter(|peer| peer.key != self.key)
-            .filter_map(|peer| Some((peer.dialable?, flags(peer))))
-            .filter(|(address, _)| local || !is_local(address.ip()))
-            .collect();
-        let Exchange { outlet, met: before } = &mut self.exchange;
-        for peer in before.keys().filter(|peer| !met.contains_key(peer)) {
-            outlet.handle_dropped(now, *peer);
+        let exchange = &mut self.exchange;
+        if exchange.next_look.is_none_or(|look| look <= now) {
+            exchange.next_look = now.checked_add(LOOK);
+            let (key, known) = (self.key, exchange.generation);
+            let news = self.torrent.look(|swarm| {
+                let generation = swarm.pex_generation();
+                (known != Some(generation)).then(|| (generation, swarm.pex(key).collect::<Vec<_>>()))
+            });
+            if let Some((generation, peers)) = news {
+                exchange.generation = Some(generation);
+                exchange.compare(now, &peers);
+            }
         }
-        for (peer, flags) in met.iter().filter(|(peer, _)| !before.contains_key(peer)) {
-            outlet.handle_added(now, *peer, *flags);
+        if exchange.outlet.poll_timeout().is_some_and(|due| due <= now) {
+            exchange.outlet.handle_timeout(now);
         }
-        *before = met;
-        outlet.handle_timeout(now);
-        if let Some(payload) = outlet.poll_payload() {
+        while let Some(payload) = exchange.outlet.poll_payload() {
             self.connection.send_extension(now, ExtensionId::PEX, &payload)?;
         }
         Ok(())
@@ -52,15 +56,42 @@ impl<S: Stream> Peer<S> {
 }
 
 impl Exchange {
-    /// The peers that a message of the peer at `from` adds.
-    pub(super) fn learn(pex: &Pex<'_>, from: IpAddr) -> Vec<SocketAddr> {
-        let local = is_local(from);
-        pex.added().map(|(address, _)| address).filter(|address| local || !is_local(address.ip())).collect()
+    /// The peer has said which extensions it takes.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.next_look.get_or_insert(now);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.next_look.into_iter().chain(self.outlet.poll_timeout()).min()
+    }
+
+    /// Tells the outlet what has changed.
+    fn compare(&mut self, now: Instant, peers: &[PexPeer]) {
+        let present: BTreeMap<_, _> = peers.iter().map(|peer| (peer.address, flags(peer))).collect();
+        for address in self.connected.keys().filter(|address| !present.contains_key(address)) {
+            self.outlet.handle_dropped(now, *address);
+        }
+        for (address, flags) in present.iter().filter(|(address, _)| !self.connected.contains_key(address)) {
+            self.outlet.handle_added(now, *address, *flags);
+        }
+        self.connected = present;
     }
 }
 
-fn flags(peer: &PeerStats) -> PexFlags {
-    let seed = if peer.seed { PexFlags::UPLOAD_ONLY } else { PexFlags::NONE };
-    let reachable = if peer.direction == Direction::Outgoing { PexFlags::REACHABLE } else { PexFlags::NONE };
-    seed | reachable
+/// What the peer says of an address.
+pub(super) fn candidate(address: SocketAddr, flags: PexFlags) -> Candidate {
+    Candidate {
+        address,
+        seed: flags.contains(PexFlags::UPLOAD_ONLY),
+        utp: flags.contains(PexFlags::UTP),
+        encrypted: flags.contains(PexFlags::PREFERS_ENCRYPTION),
+    }
+}
+
+fn flags(peer: &PexPeer) -> PexFlags {
+    let set = |flag, on| if on { flag } else { PexFlags::NONE };
+    set(PexFlags::UPLOAD_ONLY, peer.seed)
+        | set(PexFlags::UTP, peer.utp)
+        | set(PexFlags::REACHABLE, peer.reachable)
+        | set(PexFlags::PREFERS_ENCRYPTION, peer.encrypted)
 }

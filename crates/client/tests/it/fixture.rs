@@ -67,6 +67,15 @@ impl Fixture {
         torrent
     }
 
+    /// What a fake peer needs to give the content. The torrent has one file.
+    pub(crate) fn seed_data(&self) -> crate::fake::Seed {
+        crate::fake::Seed {
+            info_hash: self.metainfo.info_hashes().short(),
+            piece_length: self.metainfo.info().piece_length(),
+            content: std::sync::Arc::new(self.files[0].1.clone()),
+        }
+    }
+
     /// Fails unless the folder holds exactly the content.
     pub(crate) fn assert_in(&self, folder: &Path) {
         for (path, bytes) in &self.files {
@@ -86,7 +95,7 @@ pub(crate) async fn client(encryption: Encryption) -> (Client, SocketAddr) {
 /// Waits until everything is there.
 pub(crate) async fn complete(torrent: &Torrent) {
     let ended = torrent.wait_for(|phase| matches!(phase, Phase::Seeding | Phase::StorageFailed)).await;
-    assert_eq!(ended, Phase::Seeding);
+    assert_eq!(ended, Phase::Seeding, "{:?}", torrent.failure());
 }
 
 /// Bytes without pattern.

@@ -144,7 +144,7 @@ async fn bad_blocks_get_their_sender_banned() {
             break reason;
         }
     };
-    assert_eq!(&*reason, "sent data that fails the hash check");
+    assert_eq!(&*reason, "its address sent data that fails the hash check");
     assert_eq!(torrent.have().count_ones(), 0);
     let (_seed, address) = fixture.seed(Encryption::Disabled).await;
     torrent.add_peer(address);

@@ -38,12 +38,12 @@ async fn a_complete_file_of_zeros_is_found_out() {
     std::fs::write(folder.path().join("payload.bin"), vec![0; 500_000]).unwrap();
     let (client, _) = client(Encryption::Disabled).await;
     let torrent = client.add(AddTorrent::new(fixture.metainfo.clone(), folder.path())).unwrap();
-    assert_eq!(torrent.wait_for(|phase| !matches!(phase, Phase::Checking { .. })).await, Phase::Downloading);
+    assert_eq!(torrent.wait_for(|phase| !matches!(phase, Phase::Checking { .. })).await, Phase::Serving);
     assert_eq!(torrent.have().count_ones(), 0);
 }
 
 #[tokio::test]
-async fn pieces_larger_than_the_memory_are_written_block_by_block() {
+async fn pieces_larger_than_the_memory_arrive_too() {
     let fixture = Fixture::single(5_000_000, 1 << 21);
     let (_seed, address) = fixture.seed(Encryption::Disabled).await;
     let config = torrent_client::Config::default()
@@ -109,9 +109,57 @@ async fn a_full_disk_stops_the_download_and_loses_nothing() {
     assert_eq!(error.kind(), StorageErrorKind::Full);
     assert_eq!(torrent.wait_for(|phase| phase == Phase::StorageFailed).await, Phase::StorageFailed);
     assert_eq!(torrent.have().count_ones(), 0, "nothing counts that was not written");
-    // Space returns, and whoever noticed says so.
+    // Space returns, and the user says so.
     full.store(false, Ordering::SeqCst);
     torrent.download_all();
     torrent.wait_for(|phase| phase == Phase::Seeding).await;
     assert!(torrent.have().is_full());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_and_several_seeds_of_few_large_pieces() {
+    // Pieces that several peers had a part in are lost with the write, and come again from each of them.
+    let fixture = Fixture::single(8 << 20, 4 << 20);
+    let mut seeds = Vec::new();
+    for _ in 0..4 {
+        seeds.push(fixture.seed(Encryption::Disabled).await);
+    }
+    for _ in 0..3 {
+        let (leech, _) = client(Encryption::Disabled).await;
+        let storage = Full::default();
+        let full = Arc::clone(&storage.full);
+        full.store(true, Ordering::SeqCst);
+        let add = AddTorrent::with_storage(fixture.metainfo.clone(), Arc::new(storage));
+        let torrent = leech.add(add.peers(seeds.iter().map(|(_, address)| *address))).unwrap();
+        torrent.download_all();
+        torrent.wait_for(|phase| phase == Phase::StorageFailed).await;
+        full.store(false, Ordering::SeqCst);
+        loop {
+            torrent.download_all();
+            // What was refused before may be reported only now.
+            if torrent.wait_for(|phase| matches!(phase, Phase::Seeding | Phase::StorageFailed)).await == Phase::Seeding
+            {
+                break;
+            }
+        }
+        assert!(torrent.have().is_full());
+    }
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_what_was_accepted() {
+    let fixture = Fixture::single(1_000_000, 1 << 16);
+    let (_seed, address) = fixture.seed(Encryption::Disabled).await;
+    let (leech, _) = client(Encryption::Disabled).await;
+    let folder = tempfile::tempdir().unwrap();
+    let torrent = fixture.download(&leech, folder.path(), &[address]);
+    while torrent.stats().downloaded == 0 {
+        tokio::task::yield_now().await;
+    }
+    torrent.stop().await;
+    let have = torrent.have().count_ones();
+    // The next run finds every piece that this one had.
+    let again = leech.add(AddTorrent::new(fixture.metainfo.clone(), folder.path())).unwrap();
+    again.wait_for(|phase| !matches!(phase, Phase::Checking { .. })).await;
+    assert!(again.have().count_ones() >= have, "{} of {have}", again.have().count_ones());
 }

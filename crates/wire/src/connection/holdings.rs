@@ -5,7 +5,7 @@
 //! kept per piece that the peer has announced, to notice what it repeats and what it takes back without saying so:
 //! 256 KiB at most, and nothing at all for a peer that has everything.
 
-use torrent_types::{Geometry, MAX_PIECES, PieceIndex};
+use torrent_types::{Bitfield, Geometry, MAX_PIECES, PieceIndex};
 
 use crate::PeerFault;
 
@@ -199,6 +199,22 @@ impl Holdings {
         Ok(())
     }
 
+    /// What was announced, in a torrent of this geometry.
+    pub(super) fn announced(&self, geometry: &Geometry) -> Option<Bitfield> {
+        let count = geometry.piece_count();
+        if self.extent != Extent::Some {
+            return Some(Bitfield::full(count));
+        }
+        let mut field = Bitfield::new(count);
+        for piece in 0..count {
+            let (byte, mask) = position(piece);
+            if self.pieces.get(byte).is_some_and(|bits| bits & mask != 0) {
+                field.set(PieceIndex::new(piece));
+            }
+        }
+        (self.count > 0).then_some(field)
+    }
+
     fn forget_if_complete(&mut self, geometry: Option<&Geometry>) {
         let complete = geometry.is_some_and(|geometry| self.count == geometry.piece_count());
         if complete && self.extent == Extent::Some && !self.has_lost {
@@ -292,6 +308,22 @@ fn highest_bit(bits: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_announced_before_the_metadata_is_known_with_it() {
+        let geometry = Geometry::new(10 << 14, 1 << 14).unwrap();
+        let mut holdings = Holdings::default();
+        assert_eq!(holdings.announced(&geometry), None);
+        for piece in [0, 3, 9] {
+            holdings.have(piece, None).unwrap();
+        }
+        holdings.check(&geometry).unwrap();
+        let announced = holdings.announced(&geometry).unwrap();
+        assert_eq!(announced, Bitfield::from_bytes(&[0x90, 0x40], 10).unwrap());
+        let mut all = Holdings::default();
+        all.have_all().unwrap();
+        assert!(all.announced(&geometry).unwrap().is_full());
+    }
 
     #[test]
     fn a_piece_that_is_missing_is_named() {

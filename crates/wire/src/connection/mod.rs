@@ -12,7 +12,7 @@ mod send;
 
 use std::time::Instant;
 
-use torrent_types::{Geometry, PeerId};
+use torrent_types::{Bitfield, Geometry, PeerId};
 
 use crate::{
     ExtensionId, Handshake, Message, PeerFault, Reserved,
@@ -137,6 +137,13 @@ impl Connection {
     #[must_use]
     pub const fn geometry(&self) -> Option<&Geometry> {
         self.geometry.as_ref()
+    }
+
+    /// The pieces that the peer has announced so far, one bit for each piece of the torrent. `None` while the geometry is
+    /// unknown, or if the peer has announced nothing. What was said before the metadata came is in it, too.
+    #[must_use]
+    pub fn announced(&self) -> Option<Bitfield> {
+        self.holdings.announced(self.geometry.as_ref()?)
     }
 
     /// Whether the peer refuses our requests.

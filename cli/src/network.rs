@@ -2,17 +2,17 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Context;
-use torrent_client::{AnnounceTo, Client, Config, Encryption, Error, Listen, Metainfo, Torrent};
+use torrent_client::{AnnounceTo, Client, Config, Encryption, Error, Listen, StorageError, StorageErrorKind, Torrent};
+use torrent_types::HostPort;
 
 use crate::exit::{Code, Failure, OrExit, Outcome};
 
 /// Options of everything that talks to peers.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NetworkOptions {
-    /// Connect to this peer; may be given several times.
+    /// Connect to this peer; may be given several times. A name that cannot be looked up now is tried again.
     #[arg(long = "peer", value_name = "HOST:PORT")]
-    peers: Vec<String>,
+    peers: Vec<HostPort>,
     /// Wait for peers on this address and port only [default: all addresses, port 6881 or one of the next]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
@@ -93,57 +93,55 @@ impl NetworkOptions {
         !self.no_trackers
     }
 
-    /// The addresses of the peers that were named.
-    pub(crate) async fn resolve_peers(&self) -> Outcome<Vec<SocketAddr>> {
-        let mut addresses = Vec::new();
-        for peer in &self.peers {
-            let found = tokio::net::lookup_host(peer).await;
-            let found = found.with_context(|| format!("--peer {peer}: not HOST:PORT, or no such host"));
-            addresses.extend(found.or_exit(Code::Network)?);
-        }
-        Ok(addresses)
+    /// The peers that were named.
+    pub(crate) fn peers(&self) -> &[HostPort] {
+        &self.peers
     }
 }
 
 /// The exit code of an error of the client.
-pub(crate) fn client_failure(error: Error) -> Failure {
-    let code = match &error {
+pub(crate) fn code_of(error: &Error) -> Code {
+    match error {
         Error::Storage(error) => storage_code(error),
-        Error::V2Only | Error::Layout(_) => Code::BadInput,
+        Error::V2Only | Error::Layout(_) | Error::Metadata(_) | Error::WrongMetadata => Code::BadInput,
         Error::Listen { .. } => Code::Network,
         _ => Code::Other,
-    };
-    Failure::new(code, error)
+    }
+}
+
+/// An error of the client, with its exit code.
+pub(crate) fn client_failure(error: Error) -> Failure {
+    Failure::new(code_of(&error), error)
 }
 
 /// Full disks are told apart.
-pub(crate) fn storage_code(error: &torrent_client::StorageError) -> Code {
-    if error.kind() == torrent_client::StorageErrorKind::Full { Code::DiskFull } else { Code::Disk }
-}
-
-/// What to call a torrent in messages.
-pub(crate) fn name_of(metainfo: &Metainfo) -> String {
-    metainfo.info().name().to_owned()
-}
-
-/// Waits for a storage failure, and says what it was. For ever, if there is none.
-pub(crate) async fn storage_failed(mut events: tokio::sync::broadcast::Receiver<torrent_client::Event>) -> Failure {
-    use tokio::sync::broadcast::error::RecvError;
-    use torrent_client::Event;
-    loop {
-        match events.recv().await {
-            Ok(Event::StorageFailed(error)) => {
-                return Failure::new(storage_code(&error), error);
-            }
-            Err(RecvError::Closed) => std::future::pending().await,
-            _ => {}
-        }
+fn storage_code(error: &StorageError) -> Code {
+    match error.kind() {
+        StorageErrorKind::Full => Code::DiskFull,
+        _ => Code::Disk,
     }
+}
+
+/// What keeps a torrent from going on, after it has stopped or storage has failed.
+pub(crate) fn failure_of(torrent: &Torrent) -> Failure {
+    match torrent.failure() {
+        Some(error) => Failure::message(code_of(&error), with_sources(&*error)),
+        None => Failure::message(Code::Other, "stopped"),
+    }
+}
+
+/// An error and what caused it, in one line.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// What is on disk of a torrent, for people.
 pub(crate) fn what_is_there(torrent: &Torrent) -> String {
     let (have, stats) = (torrent.have(), torrent.stats());
+    if have.is_empty() && stats.total == 0 {
+        return "nothing".to_owned();
+    }
     format!(
         "{} of {} pieces, {} of {}",
         have.count_ones(),
