@@ -80,7 +80,7 @@ impl Announce {
 }
 
 /// Not random: announcing twice shall not make two peers.
-const PEER_ID: [u8; 20] = *b"-RS0001-announce-cli";
+const PEER_ID: [u8; 20] = *b"-RT0001-announce-cli";
 
 impl Answer {
     fn note(&self) {

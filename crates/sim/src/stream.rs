@@ -46,12 +46,12 @@ pub trait StreamNode {
 pub struct StreamId {
     /// The other end.
     pub peer: SocketAddr,
-    /// Who opened it.
+    /// The end that opened it.
     pub opened: Opened,
     number: u32,
 }
 
-/// Which end opened a stream.
+/// The end that opened a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "a stream has two ends")]
 pub enum Opened {
@@ -65,7 +65,7 @@ pub enum Opened {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "the adaptor carries all of them out")]
 pub enum StreamCommand {
-    /// Opens one. If nobody is there, nothing comes of it.
+    /// Opens one. If no node is at the address, nothing follows.
     Dial(SocketAddr),
     /// Ends it after the bytes that are written already. The core is asked for more once, as far as the peer has room.
     Close(StreamId),

@@ -84,7 +84,7 @@ fn serve(address: &str) {
     });
 }
 
-/// xorshift: the load is not where time shall go.
+/// xorshift: making the load has to be cheap.
 fn next(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;

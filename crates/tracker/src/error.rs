@@ -27,7 +27,7 @@ pub enum Error {
     /// No answer within the time allowed.
     #[error("the tracker did not answer in time")]
     TimedOut,
-    /// Nobody knows the tracker's host name, or nobody could be asked.
+    /// The tracker's host name has no address, or no name server answered.
     #[error("the tracker's host name has no address")]
     Unresolved,
     /// The address of the tracker is not one that can be used.

@@ -79,7 +79,7 @@ impl AnnounceRequest {
     }
 }
 
-/// What trackers are told of missing bytes while nobody knows: one block, as libtorrent says. 0 would make us a seed, and there are
+/// What trackers are told of missing bytes while the number is unknown: one block, as libtorrent says. 0 would make us a seed, and there are
 /// trackers that do not read the largest numbers.
 pub const UNKNOWN_LEFT: u64 = 16 * 1024;
 
@@ -91,7 +91,7 @@ pub struct Amounts {
     pub uploaded: u64,
     /// Bytes of payload received.
     pub downloaded: u64,
-    /// Bytes missing; `None` if nobody knows.
+    /// Bytes missing; `None` while it is unknown.
     pub left: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Which pieces somebody has. BEP 3 § "peer messages": the first bit is the high bit of the first byte, spare bits are 0.
+//! The set of pieces that a peer has. BEP 3 § "peer messages": the first bit is the high bit of the first byte, spare bits are 0.
 
 use std::{error, fmt};
 
@@ -9,7 +9,7 @@ const TOP_BIT: u64 = 1 << 63;
 
 /// One bit per piece, of a fixed length, most significant first.
 ///
-/// Costs one bit a piece, rounded up to 8 bytes. Counting is O(words), the rest O(1).
+/// Costs one bit per piece, rounded up to 8 bytes. Counting is O(words), the rest O(1).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Bitfield {
     /// Big-endian order: piece 0 is the top bit of the first word, so the wire form is a copy.
@@ -57,13 +57,13 @@ impl Bitfield {
         bytes
     }
 
-    /// How many pieces it speaks of.
+    /// The number of pieces that it has a bit for.
     #[must_use]
     pub const fn len(&self) -> u32 {
         self.length
     }
 
-    /// Whether it speaks of no piece at all.
+    /// Whether it has no bits.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.length == 0
@@ -98,7 +98,7 @@ impl Bitfield {
         self.count_ones() == self.length
     }
 
-    /// The pieces whose bit is set, in order.
+    /// The pieces that have their bit set, in order.
     #[must_use]
     pub fn ones(&self) -> Ones<'_> {
         Ones { words: self.words.iter(), word: 0, base: 0, next_base: 0 }

@@ -1,5 +1,5 @@
 //! Peer addresses packed as trackers, PEX and DHT carry them: address, then port, both big-endian.
-//! Spec: BEP 23 § "Compact Peer Lists" (6 bytes a peer), BEP 7 § "Announce Response" (18 bytes a peer).
+//! Spec: BEP 23 § "Compact Peer Lists" (6 bytes per peer), BEP 7 § "Announce Response" (18 bytes per peer).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 

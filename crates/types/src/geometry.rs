@@ -1,5 +1,5 @@
 //! How a torrent's bytes are cut into pieces and blocks. BEP 3 § "info dictionary", § "peer messages".
-//! In: sizes from metainfo, raw numbers from the wire. Out: `Block`s that are safe to index with.
+//! In: sizes from metainfo, raw numbers from the wire. Out: `Block`s that are safe to index with. Never: files (see `torrent-storage`).
 
 use std::{error, fmt};
 
@@ -14,7 +14,7 @@ pub const MAX_PIECES: u32 = 1 << 21;
 pub struct PieceIndex(u32);
 
 impl PieceIndex {
-    /// Names a piece; whether it exists is for a [`Geometry`] to say.
+    /// Names a piece. Only a [`Geometry`] tells whether it exists.
     #[must_use]
     pub const fn new(index: u32) -> Self {
         Self(index)

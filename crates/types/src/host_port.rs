@@ -1,6 +1,6 @@
 //! A host and a port as text has them: peers of magnet links, DHT nodes of torrents, authorities of tracker URLs.
 //! Spec: BEP 9 § "magnet URI format" (`x.pe`), BEP 5 § "Torrent File Extensions" (`nodes`), RFC 3986 § "Authority".
-//! In: text from anybody. Out: [`HostPort`]. Never: looking names up, nor judging where an address leads.
+//! In: text from anywhere. Out: [`HostPort`]. Never: name resolution, judgement of where an address leads (see `scope`).
 
 use std::{
     error, fmt,
@@ -11,7 +11,7 @@ use std::{
 /// The longest host name, in bytes: RFC 1035 § "Size limits", as text.
 pub const MAX_HOST_LENGTH: usize = 253;
 
-/// Where somebody listens: a name or an address, and a port that is not 0.
+/// A place to connect to: a name or an address, and a port that is not 0.
 ///
 /// A name has letters, digits and `-._` only, so it can stand in a request, a log or a URL as it is; international ones
 /// come in Punycode. Case is kept. An IPv6 address has brackets in text, and its shortest form here.

@@ -168,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    /// A listener whose queue is full: it answers nobody.
+    /// A listener whose queue is full: it does not answer.
     async fn silent() -> (TcpListener, Vec<TcpStream>) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(([127, 0, 0, 1], 0).into()).unwrap();

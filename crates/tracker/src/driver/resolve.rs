@@ -27,7 +27,7 @@ pub(super) struct Resolver {
     family: Family,
 }
 
-/// An async lock: whoever asks for the same name waits for the same lookup.
+/// An async lock: requests for the same name wait for the same lookup.
 type Slot = Arc<tokio::sync::Mutex<Option<Entry>>>;
 
 #[derive(Debug)]
@@ -102,7 +102,7 @@ pub(super) fn check_unresolved(url: &TrackerUrl) -> Result<(), Refused> {
     }
 }
 
-/// The address that a host is for whoever resolves it, where it says so itself.
+/// The address that a host stands for with any resolver, where its text says so.
 pub(super) fn written_address(host: &str) -> Option<IpAddr> {
     if let Ok(ip) = host.parse() {
         return Some(ip);

@@ -115,8 +115,8 @@ fn decode_v6(bytes: &[u8], peers: &mut Vec<SocketAddr>) {
     peers.extend(compact::decode_v6(bytes).map(SocketAddr::V6).take(room));
 }
 
-/// The original form: a list of dictionaries with `ip` and `port`. A peer named by host name is left out: a tracker shall not
-/// make us resolve names.
+/// The original form: a list of dictionaries with `ip` and `port`. A peer named by host name is left out, so that a
+/// tracker cannot make us resolve names.
 fn decode_dictionaries(node: Node<'_, '_>, peers: &mut Vec<SocketAddr>) {
     let room = MAX_PEERS.saturating_sub(peers.len());
     let address = |peer: Node<'_, '_>| {

@@ -35,7 +35,7 @@ pub struct Redirects {
 }
 
 impl Redirects {
-    /// The request goes over a connection to `ip`; `None` if a proxy resolves the name, so that nobody knows.
+    /// The request goes over a connection to `ip`; `None` if a proxy resolves the name, so that the address is unknown.
     pub fn handle_connected(&mut self, ip: Option<IpAddr>) {
         self.was_global |= !ip.is_some_and(|ip| Scope::of(ip).is_local());
     }

@@ -165,7 +165,7 @@ async fn serve_udp(socket: UdpSocket, inner: Arc<Inner>) {
     let mut datagram = vec![0; MAX_DATAGRAM];
     let mut answer = Vec::new();
     loop {
-        // Errors here are ICMP messages about answers that found nobody.
+        // Errors here are ICMP messages about answers to closed ports.
         let Ok((length, from)) = socket.recv_from(&mut datagram).await else { continue };
         answer.clear();
         let question = datagram.get(..length).unwrap_or_default();

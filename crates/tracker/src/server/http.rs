@@ -1,7 +1,7 @@
 //! Answers HTTP. BEP 3, 7, 21, 23, 24, 48, server side, over as much HTTP/1.1 as a tracker needs.
 //! In: what a connection has sent so far. Out: answers to the complete requests in it, in order (pipelining, keep-alive).
-//! Never: sockets, bodies of requests, anything but GET, nor an address that a request claims (`ip`, `ipv4`, `ipv6`): who may
-//! name another's address can send a swarm there.
+//! Never: sockets, bodies of requests, anything but GET, nor an address that a request claims (`ip`, `ipv4`, `ipv6`): a
+//! client that may name another's address can send a swarm there.
 
 use std::{
     fmt::Write as _,
@@ -21,7 +21,7 @@ use crate::message::Event;
 /// Longest head of a request, in bytes. A scrape of [`crate::http::MAX_SCRAPE_HTTP`] torrents has 4 KiB.
 pub const MAX_HEAD: usize = 8 * 1024;
 
-/// Answers to one call stop here, in bytes, so that who asks much and reads nothing fills no memory.
+/// Answers to one call stop here, in bytes, so that a client that asks much and reads nothing fills no memory.
 const ENOUGH: usize = 16 * 1024;
 
 /// Torrents in one scrape at most.
@@ -127,13 +127,13 @@ impl HttpTracker {
             Ok(announce) => announce,
             Err(reason) => return self.fail(reason),
         };
-        let who = Announcement {
+        let announcement = Announcement {
             event: announce.event,
             num_want: announce.num_want,
             ..Announcement::new(announce.info_hash, SocketAddr::new(ip, announce.port), announce.left)
         };
         self.peers.clear();
-        let answer = shards.of(&announce.info_hash).announce(now, &who, &mut self.peers);
+        let answer = shards.of(&announce.info_hash).announce(now, &announcement, &mut self.peers);
         let Ok(counts) = answer else { return self.fail("the tracker is full") };
         let body = &mut self.body;
         let config = shards.config();
@@ -219,7 +219,7 @@ struct Query {
 impl Query {
     fn parse(query: &[u8]) -> Result<Self, &'static str> {
         let (mut info_hash, mut port) = (None, None);
-        // Who does not say what is left is no seed.
+        // A client that does not say what is left is no seed.
         let (mut left, mut event, mut num_want, mut compact) = (1, None, None, true);
         for (name, value) in pairs(query) {
             match name {

@@ -11,7 +11,7 @@ use torrent_types::Scope;
 use super::siphash::Key;
 
 /// Counters that addresses are spread over by a keyed hash: 64 KiB, whatever the number of peers. Addresses that meet in a counter
-/// share it, which a limit of thousands has room for; nobody can choose whom to meet.
+/// share it, which a limit of thousands has room for; the key keeps an attacker from choosing which.
 pub(super) struct Shares {
     key: Key,
     counters: Box<[AtomicU32]>,

@@ -1,5 +1,5 @@
 //! All swarms of a tracker: announces in, counts and peers out.
-//! Spec: BEP 3 § "trackers", BEP 21 § "Tracker Scrapes", BEP 48. In: who, where, what happened, when. Out: counts, packed peers.
+//! Spec: BEP 3 § "trackers", BEP 21 § "Tracker Scrapes", BEP 48. In: announces, time. Out: counts, packed peers.
 //! Never: bytes of requests (see `udp` and `http`), clocks, locks.
 
 use std::{
@@ -190,23 +190,23 @@ impl Swarms {
     ///
     /// # Errors
     /// [`Full`] if it is new and there is no room.
-    pub fn announce(&mut self, now: Instant, who: &Announcement, peers: &mut Peers) -> Result<Counts, Full> {
+    pub fn announce(&mut self, now: Instant, announcement: &Announcement, peers: &mut Peers) -> Result<Counts, Full> {
         let (tick, key) = (self.tick(now), self.key);
-        let hash = *who.info_hash.as_bytes();
-        let stopped = who.event == Some(Event::Stopped);
-        let role = match (who.left, who.event) {
+        let hash = *announcement.info_hash.as_bytes();
+        let stopped = announcement.event == Some(Event::Stopped);
+        let role = match (announcement.left, announcement.event) {
             // Some clients say `completed` with what was left before. The next announce tells.
             (0, _) | (_, Some(Event::Completed)) => Role::Seed,
             (_, Some(Event::Paused)) => Role::Paused,
             _ => Role::Leecher,
         };
-        let (address, port) = (who.address.ip().to_canonical(), who.address.port().to_be_bytes());
+        let (address, port) = (announcement.address.ip().to_canonical(), announcement.address.port().to_be_bytes());
         let (own_v4, own_v6) = match address {
             IpAddr::V4(ip) => (pack(&ip.octets(), port), [0; 18]),
             IpAddr::V6(ip) => ([0; 6], pack(&ip.octets(), port)),
         };
         // A port of 0 cannot be reached: such a peer may ask, but is not listed.
-        let listed = !stopped && who.address.port() != 0;
+        let listed = !stopped && announcement.address.port() != 0;
         let known = self.find(&hash).map(|swarm| match address {
             IpAddr::V4(_) => swarm.v4.contains(key, &own_v4),
             IpAddr::V6(_) => swarm.v6.as_ref().is_some_and(|v6| v6.contains(key, &own_v6)),
@@ -228,17 +228,17 @@ impl Swarms {
             IpAddr::V6(_) => swarm.v6.as_mut().is_some_and(|v6| v6.remove(key, &own_v6)),
         };
         // A datagram may come twice, and is sent again if its answer is lost: a peer that is a seed already has not finished anew.
-        if who.event == Some(Event::Completed) && listed && !was_seed {
+        if announcement.event == Some(Event::Completed) && listed && !was_seed {
             swarm.downloaded = swarm.downloaded.saturating_add(1);
         }
         let (after, counts) = (swarm.len(), swarm.counts());
         if !stopped {
-            let want = who.num_want.unwrap_or(self.config.num_want).min(self.config.max_num_want);
+            let want = announcement.num_want.unwrap_or(self.config.num_want).min(self.config.max_num_want);
             let for_seed = role == Role::Seed;
-            if who.both_families || address.is_ipv4() {
+            if announcement.both_families || address.is_ipv4() {
                 swarm.v4.sample(&mut self.rng, want, for_seed, &own_v4, &mut peers.v4);
             }
-            if (who.both_families || address.is_ipv6())
+            if (announcement.both_families || address.is_ipv6())
                 && let Some(v6) = &swarm.v6
             {
                 v6.sample(&mut self.rng, want, for_seed, &own_v6, &mut peers.v6);

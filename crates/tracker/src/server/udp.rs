@@ -49,14 +49,14 @@ impl UdpTracker {
                 }
                 let room = if from.is_ipv4() { MAX_V4 } else { MAX_V6 };
                 let default = shards.config().num_want;
-                let who = Announcement {
+                let announcement = Announcement {
                     event: announce.event,
                     num_want: Some(usize::try_from(announce.num_want).unwrap_or(default).min(room)),
                     both_families: false,
                     ..Announcement::new(announce.info_hash, SocketAddr::new(from.ip(), announce.port), announce.left)
                 };
                 self.peers.clear();
-                match shards.of(&announce.info_hash).announce(now, &who, &mut self.peers) {
+                match shards.of(&announce.info_hash).announce(now, &announcement, &mut self.peers) {
                     Ok(counts) => Response::Announce {
                         interval: seconds(shards.config().interval),
                         leechers: counts.leechers,

@@ -86,7 +86,7 @@ pub enum AnnounceTo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "all or not all")]
 pub enum Content {
-    /// Some is missing, or nobody knows yet (a magnet link).
+    /// Some is missing, or it is not known yet (a magnet link).
     Missing,
     /// All is there.
     Complete,

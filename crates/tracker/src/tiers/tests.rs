@@ -99,7 +99,7 @@ fn bep12_the_next_is_tried_until_one_answers_and_that_one_moves_to_the_front() {
     assert_eq!(script.answer(), Some((second, Some(Event::Started))));
     let swapped: String = [1, 0, 2, 3].map(|at| &order[at..=at]).concat();
     assert_eq!(script.order(), swapped);
-    // The next announce begins with it; everybody else is only tried if it fails.
+    // The next announce begins with it; the others are only tried if it fails.
     script.sleep();
     assert_eq!(hosts(&mut script, Script::fail), swapped);
 }
@@ -343,7 +343,7 @@ fn completed_is_said_exactly_once() {
     assert_eq!(script.answer(), Some(("a".into(), Some(Event::Started))));
     script.tiers.handle_complete(script.now);
     script.tiers.handle_complete(script.now);
-    // If the first cannot be told, the second is, and nobody later.
+    // If the first cannot be told, the second is, and none later.
     assert_eq!(script.fail(), Some(("a".into(), Some(Event::Completed))));
     assert_eq!(script.answer(), Some(("b".into(), Some(Event::Completed))));
     for _ in 0..3 {

@@ -1,6 +1,9 @@
 //! Datagrams of UDP trackers: fixed fields, big-endian.
 //! Spec: BEP 15 § "UDP tracker protocol", BEP 41 § "Option Format". In: bytes. Out: borrowed views; and the reverse.
-//! Never: who may ask or answer what, and when (see `client` and the server).
+//!
+//! The readers are written by hand. With nom 8 they were as short, but slower: 611 instructions against 233 for an announce, 160
+//! against 121 for its answer, 11,042 against 4,246 for 200 compact peers (callgrind, release build, all checks in both).
+//! Never: what may be asked or answered when (see `client` and the server).
 
 use torrent_types::{InfoHash, PeerId};
 
@@ -55,9 +58,9 @@ pub enum Request<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Announce {
-    /// Which torrent.
+    /// The torrent.
     pub info_hash: InfoHash,
-    /// Who asks.
+    /// The peer that asks.
     pub peer_id: PeerId,
     /// Bytes received.
     pub downloaded: u64,

@@ -39,7 +39,7 @@ async fn many_torrents_share_few_connections() {
 }
 
 #[tokio::test]
-async fn a_tracker_that_refuses_connections_fails_those_who_wait_at_once() {
+async fn a_tracker_that_refuses_connections_fails_waiting_requests_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url: TrackerUrl = format!("http://{}/announce", listener.local_addr().unwrap()).parse().unwrap();
     drop(listener);
@@ -131,7 +131,7 @@ async fn the_local_address_can_be_chosen() {
 }
 
 #[tokio::test]
-async fn a_name_that_nobody_knows_is_unresolved() {
+async fn a_name_without_an_address_is_unresolved() {
     // No label has more than 63 characters: no server is asked.
     let url: TrackerUrl = format!("http://{}.example/announce", "a".repeat(64)).parse().unwrap();
     let outcome = Client::new(Config::default()).announce(&url, &request()).await;

@@ -1,5 +1,5 @@
 //! The crate from outside: its own server, scripted servers, simulated networks.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has to panic")]
 
 mod announcer;
 mod connections;

@@ -116,7 +116,7 @@ fn announce(swarms: &mut Swarms, now: Instant, who: &Announcement) -> Vec<u8> {
 }
 
 #[test]
-fn seeds_are_told_of_leechers_only_and_nobody_of_itself() {
+fn seeds_are_told_of_leechers_only_and_no_peer_of_itself() {
     let now = clock();
     let mut swarms = Swarms::new(ServerConfig::default(), now, [1; 32]);
     for (number, left) in [(1, 0), (2, 0), (3, 5), (4, 5)] {
@@ -206,7 +206,7 @@ fn a_download_that_is_reported_twice_has_finished_once() {
         announce(&mut swarms, now, who);
     }
     assert_eq!(swarms.scrape(&[1; 20].into()).unwrap().downloaded, 1);
-    // Who begins again may finish again.
+    // A peer that begins again may finish again.
     announce(&mut swarms, now, &peer(1, 5));
     announce(&mut swarms, now, &completed);
     assert_eq!(swarms.scrape(&[1; 20].into()).unwrap().downloaded, 2);
@@ -302,7 +302,7 @@ fn http_announces_without_what_is_needed_are_told_why() {
 }
 
 #[test]
-fn bep23_whoever_says_compact_0_gets_dictionaries() {
+fn bep23_a_client_that_says_compact_0_gets_dictionaries() {
     let now = clock();
     let shards = Shards::new(ServerConfig::default(), now, [1; 32]);
     for port in [1, 2] {

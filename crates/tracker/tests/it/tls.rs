@@ -55,7 +55,7 @@ async fn certificates_are_verified() {
     let url = format!("https://localhost:{port}/announce");
     let trusting = Config::default().root_certificate(ROOT);
     assert_eq!(announce(trusting.clone(), url.clone()).await.unwrap(), 900);
-    // Nobody has vouched for it.
+    // No root has signed it.
     assert!(matches!(announce(Config::default(), url).await, Err(Error::Io(_))));
     // Not the name that it has.
     assert!(matches!(announce(trusting, format!("https://127.0.0.1:{port}/announce")).await, Err(Error::Io(_))));
@@ -69,7 +69,7 @@ async fn redirects_out_of_tls_are_refused() {
     assert!(matches!(outcome, Err(Error::Refused(torrent_tracker::Refused::Downgrade))), "{outcome:?}");
 }
 
-/// A proxy that reads `greeting`, says `go`, and leads everybody to `port`.
+/// A proxy that reads `greeting`, says `go`, and leads every connection to `port`.
 async fn proxy(greeting: String, go: &'static [u8], port: u16) -> (u16, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let own_port = listener.local_addr().unwrap().port();

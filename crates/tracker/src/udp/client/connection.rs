@@ -1,4 +1,4 @@
-//! One tracker's connection id: asked for, kept for a minute, asked for again; and who may be sent under it.
+//! One tracker's connection id: asked for, kept for a minute, asked for again; and which questions may be sent under it.
 //! Spec: BEP 15 § "UDP connections / spoofing", § "Time outs".
 
 use std::{
@@ -68,7 +68,7 @@ impl UdpClient {
                     let transaction = self.new_transaction(Timer::Request(id));
                     self.send(now, id, transaction, connection);
                 }
-                // Somebody fresh has come while long silences are being sat out: ask now.
+                // A new question has come in the middle of a long pause between repetitions: ask now.
                 Connection::Opening { transaction, attempt, sent, deadline }
                     if attempt > 0
                         && now.saturating_duration_since(sent) >= TIMEOUT

@@ -54,7 +54,7 @@ pub struct UdpClient {
     next_request: u64,
     requests: BTreeMap<RequestId, Question>,
     trackers: BTreeMap<SocketAddr, Tracker>,
-    /// Who waits for which transaction. Ids are random, so a flood of forged answers finds nothing here.
+    /// What waits for each transaction. Ids are random, so a flood of forged answers finds nothing here.
     transactions: HashMap<u32, Timer>,
     timers: BTreeSet<(Instant, Timer)>,
     transmits: VecDeque<Datagram>,
@@ -138,7 +138,7 @@ impl UdpClient {
         self.close(now, id, None);
     }
 
-    /// Takes in a datagram. What nobody asked for, or what comes from elsewhere than it was asked of, is ignored.
+    /// A datagram has come. An answer to no question, or from another address than the question went to, is ignored.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
         let Some((transaction, response)) = peek(datagram) else { return };
         match self.transactions.get(&transaction) {
@@ -179,7 +179,7 @@ impl UdpClient {
         self.timers.first().map(|&(deadline, _)| deadline)
     }
 
-    /// Are there no open questions?
+    /// Whether no question is open.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.requests.is_empty()
