@@ -9,7 +9,8 @@ use std::{
 };
 
 use crate::{
-    AnnounceRequest, TrackerUrl, Trust, http,
+    AnnounceRequest, AnnounceResponse, AnnounceTo, Content, Due, Error, Event, Retry, Schedule, Tiers, TrackerState,
+    TrackerUrl, Trust, http,
     server::{HttpTracker, ServerConfig, Shards, UdpTracker},
     udp::{self, UdpClient},
 };
@@ -92,6 +93,64 @@ pub fn udp_client(data: &[u8]) {
     }
 }
 
+/// The trackers of a torrent, whatever they answer: a running torrent has an announce under way or a deadline, a stopped one is
+/// done in time, no tracker is asked twice at once, and each is told `stopped` at most once. The data is a list of operations.
+pub fn tiers(data: &[u8]) {
+    let start = Instant::now();
+    let mut now = start;
+    let urls = [vec!["http://a/announce", "http://b/announce"], vec!["udp://c:1"]];
+    let (seed, data) = data.split_first().unwrap_or((&0, &[]));
+    let to = [AnnounceTo::FirstAnswer, AnnounceTo::AllTiers, AnnounceTo::AllTrackers][usize::from(seed % 3)];
+    let mut tiers = Tiers::new(urls, Trust::Torrent, to, Schedule::default(), (*seed).into());
+    tiers.handle_start(now, if seed & 0x80 == 0 { Content::Missing } else { Content::Complete });
+    let (mut asked, mut stopped_at, mut told): (Vec<Due>, Option<Instant>, usize) = (Vec::new(), None, 0);
+    for [op, argument] in data.as_chunks().0 {
+        let pause = Duration::from_secs(u64::from(*argument) * u64::from(*argument));
+        let answer =
+            AnnounceResponse { interval: pause, seeders: Some(1), leechers: None, ..AnnounceResponse::default() };
+        match op % 10 {
+            0 | 1 if !asked.is_empty() => {
+                tiers.handle_response(now, asked.remove(usize::from(*argument) % asked.len()).ticket, &answer);
+            }
+            2 | 3 if !asked.is_empty() => {
+                let due = asked.remove(usize::from(*argument) % asked.len());
+                let never = crate::error::Failure::new(b"no", Some(Retry::Never));
+                let error = if *argument == 255 { Error::Failure(never) } else { Error::TimedOut };
+                tiers.handle_failure(now, due.ticket, &error);
+            }
+            4 => tiers.handle_complete(now),
+            5 => tiers.handle_need_peers(now),
+            6 if *argument > 200 => {
+                tiers.handle_stop(now);
+                stopped_at.get_or_insert(now);
+            }
+            7 => tiers.handle_pause(now),
+            8 => tiers.handle_resume(now),
+            _ => {
+                now += pause;
+                tiers.handle_timeout(now);
+            }
+        }
+        for due in std::iter::from_fn(|| tiers.poll_announce()) {
+            // A farewell may overtake an announce that was never answered.
+            asked.retain(|other| other.url != due.url || due.event != Some(Event::Stopped));
+            assert!(asked.iter().all(|other| other.url != due.url), "two announces at once");
+            told += usize::from(due.event == Some(Event::Stopped));
+            asked.push(due);
+        }
+        while let Some((ticket, _)) = tiers.poll_scrape() {
+            tiers.handle_scrape(now, ticket, Ok(None));
+        }
+        assert!(told <= 3 && (stopped_at.is_some() || told == 0));
+        assert!(tiers.poll_timeout().is_none_or(|at| at > now), "a deadline does not move on");
+        match stopped_at {
+            Some(at) => assert!(tiers.is_stopped() || now < at + Schedule::default().farewell),
+            None if tiers.trackers().all(|tracker| tracker.state == TrackerState::Disabled) => {}
+            None => assert!(!asked.is_empty() || tiers.poll_timeout().is_some(), "it has fallen silent"),
+        }
+    }
+}
+
 /// A UDP tracker: answers are no longer than they may be.
 pub fn udp_server(data: &[u8]) {
     let now = Instant::now();
@@ -163,6 +222,7 @@ mod tests {
     fn corpora_replay() {
         replay("tracker_http_body", super::http_body);
         replay("tracker_http_server", super::http_server);
+        replay("tracker_tiers", super::tiers);
         replay("tracker_udp_client", super::udp_client);
         replay("tracker_udp_server", super::udp_server);
         replay("tracker_url", super::url);

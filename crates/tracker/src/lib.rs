@@ -5,6 +5,8 @@
 )]
 
 #[cfg(feature = "tokio")]
+mod clock;
+#[cfg(feature = "tokio")]
 mod driver;
 mod error;
 #[doc(hidden)]

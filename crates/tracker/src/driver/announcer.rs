@@ -14,6 +14,7 @@ use torrent_types::InfoHash;
 
 use super::Client;
 use crate::{
+    clock::now,
     error::Error,
     message::{Amounts, AnnounceRequest, AnnounceResponse, Event, ScrapeEntry},
     tiers::{Content, Due, Ticket, Tiers},
@@ -212,11 +213,6 @@ async fn announce(client: Client, request: AnnounceRequest, due: Due) -> Answer 
 async fn scrape(client: Client, ticket: Ticket, url: TrackerUrl, info_hash: InfoHash) -> Answer {
     let outcome = client.scrape(&url, &[info_hash]).await;
     Answer::Scrape(ticket, outcome.map(|entries| entries.first().copied().flatten()))
-}
-
-/// Tokio's clock, so that its paused time is ours.
-fn now() -> std::time::Instant {
-    Instant::now().into_std()
 }
 
 /// Outcomes that wait to be read. Each may hold a thousand peers.

@@ -45,10 +45,10 @@ pub async fn scrape(url: &str, info_hashes: &[InfoHash]) -> Result<Vec<Option<Sc
 /// per address family. Use it inside a tokio runtime.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    inner: Arc<Inner>,
 }
 
-struct Shared {
+struct Inner {
     dialer: Arc<Dialer>,
     http: HttpClient,
     udp: UdpHandle,
@@ -60,7 +60,7 @@ impl Client {
     pub fn new(config: Config) -> Self {
         let dialer = Arc::new(Dialer::new(config));
         let (http, udp) = (HttpClient::new(Arc::clone(&dialer)), UdpHandle::new(Arc::clone(&dialer)));
-        Self { shared: Arc::new(Shared { dialer, http, udp }) }
+        Self { inner: Arc::new(Inner { dialer, http, udp }) }
     }
 
     /// Announces to one tracker.
@@ -72,7 +72,7 @@ impl Client {
             let question = Question::Announce { request: request.clone(), url_data: url.url_data().into() };
             return self.announce_udp(url, question).await;
         }
-        let answer = self.shared.http.get(url, &http::announce_target(url, request)?).await?;
+        let answer = self.inner.http.get(url, &http::announce_target(url, request)?).await?;
         check_status(&answer)?;
         Ok(AnnounceResponse { scope: answer.scope, ..http::decode_announce(&answer.body)? })
     }
@@ -89,7 +89,7 @@ impl Client {
         }
         let mut entries = Vec::new();
         for part in info_hashes.chunks(MAX_SCRAPE_HTTP) {
-            let answer = self.shared.http.get(&url, &http::scrape_target(&url, part)).await?;
+            let answer = self.inner.http.get(&url, &http::scrape_target(&url, part)).await?;
             check_status(&answer)?;
             entries.extend(http::decode_scrape(&answer.body, part)?);
         }
@@ -99,7 +99,7 @@ impl Client {
     /// To the first address of each family at once; the peers of both are joined. BEP 7 § "Tracker Hostname Resolution".
     async fn announce_udp(&self, url: &TrackerUrl, question: Question) -> Result<AnnounceResponse, Error> {
         let (first, other) = self.resolve_udp(url).await?;
-        let ask = async |to| match self.shared.udp.ask(to, question.clone()).await? {
+        let ask = async |to| match self.inner.udp.ask(to, question.clone()).await? {
             Answer::Announce(response) => Ok(response),
             Answer::Scrape(_) => Err(DecodeError::UnexpectedAction(2).into()),
         };
@@ -117,7 +117,7 @@ impl Client {
         let ask = async |to| {
             let mut entries = Vec::new();
             for part in info_hashes.chunks(MAX_SCRAPE) {
-                match self.shared.udp.ask(to, Question::Scrape(part.to_vec())).await? {
+                match self.inner.udp.ask(to, Question::Scrape(part.to_vec())).await? {
                     Answer::Scrape(answer) if answer.len() == part.len() => {
                         entries.extend(answer.into_iter().map(Some));
                     }
@@ -140,10 +140,10 @@ impl Client {
 
     /// The first address, and the first of the other family.
     async fn resolve_udp(&self, url: &TrackerUrl) -> Result<(SocketAddr, Option<SocketAddr>), Error> {
-        if self.shared.dialer.config.proxy.is_some() {
+        if self.inner.dialer.config.proxy.is_some() {
             return Err(Refused::ProxyUdp.into());
         }
-        let addresses = self.shared.dialer.resolver.resolve(url).await?;
+        let addresses = self.inner.dialer.resolver.resolve(url).await?;
         let &first = addresses.first().ok_or(Error::Unresolved)?;
         Ok((first, addresses.into_iter().find(|other| other.is_ipv4() != first.is_ipv4())))
     }
@@ -151,7 +151,7 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("config", &self.shared.dialer.config).finish_non_exhaustive()
+        f.debug_struct("Client").field("config", &self.inner.dialer.config).finish_non_exhaustive()
     }
 }
 

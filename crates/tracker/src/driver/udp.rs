@@ -21,6 +21,7 @@ use torrent_types::InfoHash;
 
 use super::dial::Dialer;
 use crate::{
+    clock::now,
     error::Error,
     message::AnnounceRequest,
     udp::{Answer, RequestId, UdpClient, UdpError, UdpEvent},
@@ -198,11 +199,6 @@ async fn receive(socket: Option<&UdpSocket>, buffer: &mut [u8]) -> io::Result<(u
         Some(socket) => socket.recv_from(buffer).await,
         None => std::future::pending().await,
     }
-}
-
-/// Tokio's clock, so that its paused time is ours.
-fn now() -> std::time::Instant {
-    Instant::now().into_std()
 }
 
 /// Larger than any answer of a tracker that does not rely on fragments.

@@ -20,12 +20,13 @@ use tokio::{
 
 use super::{
     config::ServerConfig,
+    connections::{ConnectionId, Connections},
     files,
-    guests::{GuestId, Guests},
     http::HttpTracker,
     shards::Shards,
     udp::UdpTracker,
 };
+use crate::clock::now;
 
 /// A tracker in this process, over HTTP and UDP on one port. It stops when dropped.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ struct Inner {
     shards: Shards,
     http: AtomicU64,
     udp: AtomicU64,
-    guests: Mutex<Guests<AbortHandle>>,
+    connections: Mutex<Connections<AbortHandle>>,
 }
 
 /// What a tracker has done so far.
@@ -77,10 +78,11 @@ impl Server {
         let address = listener.local_addr()?;
         let mut seed = [0; 32];
         SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
-        let guests = Guests::new(files::make_room(config.max_connections), config.max_connections_per_address);
+        let connections =
+            Connections::new(files::make_room(config.max_connections), config.max_connections_per_address);
         let shards = Shards::new(config, now(), seed);
-        let guests = Mutex::new(guests);
-        let inner = Arc::new(Inner { shards, http: AtomicU64::new(0), udp: AtomicU64::new(0), guests });
+        let connections = Mutex::new(connections);
+        let inner = Arc::new(Inner { shards, http: AtomicU64::new(0), udp: AtomicU64::new(0), connections });
         let mut tasks = JoinSet::new();
         for datagrams in sockets {
             tasks.spawn(serve_udp(datagrams, Arc::clone(&inner)));
@@ -182,21 +184,21 @@ async fn serve_http(listener: TcpListener, inner: Arc<Inner>) {
         while connections.try_join_next().is_some() {}
         let Ok((stream, from)) = listener.accept().await else {
             // Out of file descriptors after all: make room by ending a connection.
-            let oldest = inner.guests().end_oldest();
+            let oldest = inner.connections().end_oldest();
             end(oldest);
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         // An address that has enough connections is hung up on.
-        let Some((id, ended)) = inner.guests().enter(from.ip()) else { continue };
+        let Some((id, ended)) = inner.connections().enter(from.ip()) else { continue };
         end(ended);
-        let guest = Guest { id, inner: Arc::clone(&inner) };
+        let open = Open { id, inner: Arc::clone(&inner) };
         let handle = connections.spawn(async move {
-            if let Err(error) = serve_connection(stream, from, &guest).await {
+            if let Err(error) = serve_connection(stream, from, &open).await {
                 tracing::debug!(peer = %from, %error, "connection ended");
             }
         });
-        inner.guests().set_handle(id, handle);
+        inner.connections().set_handle(id, handle);
     }
 }
 
@@ -207,25 +209,25 @@ fn end(connection: Option<AbortHandle>) {
 }
 
 impl Inner {
-    fn guests(&self) -> MutexGuard<'_, Guests<AbortHandle>> {
-        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connections(&self) -> MutexGuard<'_, Connections<AbortHandle>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A connection that counts for as long as this lives.
-struct Guest {
-    id: GuestId,
+struct Open {
+    id: ConnectionId,
     inner: Arc<Inner>,
 }
 
-impl Drop for Guest {
+impl Drop for Open {
     fn drop(&mut self) {
-        self.inner.guests().leave(self.id);
+        self.inner.connections().leave(self.id);
     }
 }
 
-async fn serve_connection(mut stream: TcpStream, from: SocketAddr, guest: &Guest) -> io::Result<()> {
-    let inner = &*guest.inner;
+async fn serve_connection(mut stream: TcpStream, from: SocketAddr, open: &Open) -> io::Result<()> {
+    let inner = &*open.inner;
     stream.set_nodelay(true)?;
     let mut tracker = HttpTracker::default();
     let (mut input, mut output) = (Vec::with_capacity(1024), Vec::new());
@@ -251,7 +253,7 @@ async fn serve_connection(mut stream: TcpStream, from: SocketAddr, guest: &Guest
                 break;
             }
             deadline = idle_deadline();
-            inner.guests().touch(guest.id);
+            inner.connections().touch(open.id);
         }
     }
 }
@@ -267,11 +269,6 @@ async fn sweep(inner: Arc<Inner>) {
 fn idle_deadline() -> Instant {
     let now = Instant::now();
     now.checked_add(IDLE).unwrap_or(now)
-}
-
-/// Tokio's clock, so that its paused time is ours.
-fn now() -> std::time::Instant {
-    Instant::now().into_std()
 }
 
 /// The largest announce has 98 bytes and its URL data, the largest scrape 1496.

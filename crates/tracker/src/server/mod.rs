@@ -1,6 +1,6 @@
 //! A tracker in memory: which peers are in which swarm, told over HTTP and UDP.
 //! `peers` ─ one family of one swarm, packed · `swarms` ─ all swarms, `shards` ─ behind locks, `shares` ─ peers per address ·
-//! `udp`, `http` ─ bytes in, bytes out · `driver` ─ the sockets, `guests` ─ the connections that may stay.
+//! `udp`, `http` ─ bytes in, bytes out · `driver` ─ the sockets, `connections` ─ which of them may stay.
 //!
 //! The cores deviate from the contract of the others in one point: `handle_datagram` and `handle_bytes` append their answer to a
 //! buffer of the caller instead of keeping it for `poll_transmit`. One call answers one question and keeps nothing, so there is
@@ -8,11 +8,11 @@
 
 mod config;
 #[cfg(feature = "tokio")]
+mod connections;
+#[cfg(feature = "tokio")]
 mod driver;
 #[cfg(feature = "tokio")]
 mod files;
-#[cfg(feature = "tokio")]
-mod guests;
 mod http;
 mod peers;
 mod shards;

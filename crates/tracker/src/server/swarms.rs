@@ -207,7 +207,12 @@ impl Swarms {
         };
         // A port of 0 cannot be reached: such a peer may ask, but is not listed.
         let listed = !stopped && announcement.address.port() != 0;
-        let known = self.find(&hash).map(|swarm| match address {
+        let place = key.hash(&hash);
+        let is_same = |slot: &Slot| slot.hash == hash;
+        // Most announces are of peers that are known: they cost one search in the table.
+        let mut found = self.table.find_bucket_index(place, is_same);
+        let swarm = found.and_then(|at| self.table.get_bucket(at)).map(|slot| &slot.swarm);
+        let known = swarm.map(|swarm| match address {
             IpAddr::V4(_) => swarm.v4.contains(key, &own_v4),
             IpAddr::V6(_) => swarm.v6.as_ref().is_some_and(|v6| v6.contains(key, &own_v6)),
         });
@@ -215,9 +220,12 @@ impl Swarms {
             // A peer that is not listed makes no swarm.
             None if !listed => return Ok(Counts::default()),
             Some(true) => {}
-            known => self.admit(&hash, address, listed, known.is_none())?,
+            known => {
+                self.admit(&hash, place, address, listed, known.is_none())?;
+                found = self.table.find_bucket_index(place, is_same);
+            }
         }
-        let Some(Slot { swarm, .. }) = self.table.find_mut(key.hash(&hash), |slot| slot.hash == hash) else {
+        let Some(Slot { swarm, .. }) = found.and_then(|at| self.table.get_bucket_mut(at)) else {
             return Ok(Counts::default());
         };
         let before = swarm.len();
@@ -252,7 +260,14 @@ impl Swarms {
     }
 
     /// Finds room for a peer that is not in its swarm, and for the swarm if that is new.
-    fn admit(&mut self, hash: &[u8; 20], ip: IpAddr, is_listed: bool, is_new_swarm: bool) -> Result<(), Full> {
+    fn admit(
+        &mut self,
+        hash: &[u8; 20],
+        place: u64,
+        ip: IpAddr,
+        is_listed: bool,
+        is_new_swarm: bool,
+    ) -> Result<(), Full> {
         if is_listed && self.totals.shares.of(ip) >= self.config.max_peers_per_address {
             return Err(Full::Address);
         }
@@ -264,7 +279,7 @@ impl Swarms {
         if is_new_swarm {
             self.totals.swarms.fetch_add(1, Ordering::Relaxed);
             let slot = Slot { hash: *hash, swarm: Swarm::default() };
-            self.table.insert_unique(self.key.hash(hash), slot, |slot| self.key.hash(&slot.hash));
+            self.table.insert_unique(place, slot, |slot| self.key.hash(&slot.hash));
         }
         Ok(())
     }
