@@ -261,7 +261,7 @@ pub fn metadata(data: &[u8]) {
             1 => fetch.handle_removed(now, peer),
             2 | 3 if !asked.is_empty() => {
                 let (peer, piece): (u8, u32) = asked.remove(usize::from(ops.byte()) % asked.len());
-                let size = sizes[&peer];
+                let size: u32 = sizes[&peer];
                 let whole = vec![peer; size as usize];
                 match MetadataMessage::answer(Some(&whole), piece) {
                     MetadataMessage::Data { data, .. } if op % 6 == 2 => {
@@ -283,13 +283,14 @@ pub fn metadata(data: &[u8]) {
                 let _: Result<_, _> = fetch.handle_data(now, peer, ops.byte().into(), 500, ops.bytes(4));
             }
         }
-        // Four peers with four requests each.
-        for _ in 0..=16 {
+        // Four peers with seven blocks each, of which they are asked for none twice at a time.
+        for _ in 0..=28 {
             let Some(request) = fetch.poll_request() else { break };
             asked.push(request);
             assert!(asked.len() < 10_000);
         }
         assert_eq!(fetch.poll_request(), None, "requests come to an end");
+        assert!(fetch.poll_timeout().is_none_or(|due| due > now), "what is due has been done");
         assert!(fetch.memory() <= 2 * u64::from(MAX_SIZE));
     }
 }

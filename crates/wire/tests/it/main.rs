@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may, in their helpers too")]
 
+mod budget;
 mod codec;
 mod connection;
 #[cfg(feature = "tokio")]

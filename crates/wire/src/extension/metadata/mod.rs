@@ -1,7 +1,9 @@
 //! `ut_metadata`: the info dictionary, in blocks of 16 KiB. BEP 9 § "extension message".
 
-mod candidate;
+mod attempt;
 mod fetch;
+mod outcome;
+mod peer;
 #[cfg(test)]
 mod tests;
 
@@ -12,10 +14,21 @@ use torrent_bencode::{Document, Encoder};
 use super::{MalformedPayload, options};
 use crate::show;
 
-pub use fetch::{Assembled, MetadataEvent, MetadataFault, MetadataFetch};
+pub use fetch::MetadataFetch;
+pub use outcome::{Assembled, MetadataEvent, MetadataFault};
 
 /// Length in bytes of every block of metadata but the last.
 pub const METADATA_BLOCK_LENGTH: u32 = 16 * 1024;
+
+/// How many blocks metadata of so many bytes has.
+const fn block_count(size: u32) -> u32 {
+    size.div_ceil(METADATA_BLOCK_LENGTH)
+}
+
+/// The length in bytes of a block of metadata of so many bytes; 0 if there is no such block.
+fn block_length(size: u32, block: u32) -> u32 {
+    size.saturating_sub(block.saturating_mul(METADATA_BLOCK_LENGTH)).min(METADATA_BLOCK_LENGTH)
+}
 
 /// A message of `ut_metadata`.
 #[derive(Clone, Copy, PartialEq, Eq)]
