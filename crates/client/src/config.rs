@@ -40,7 +40,7 @@ impl Default for Config {
             memory: 16 << 20,
             max_peers: 50,
             max_connections: 500,
-            max_dialing: 100,
+            max_dialing: 200,
             upload_slots: 8,
             max_upload_slots: 16,
             announce_to: AnnounceTo::FirstAnswer,
@@ -74,7 +74,8 @@ setters! {
     max_peers: usize,
     /// Connections of all torrents together. Default 500, and never more than the process may have open files for.
     max_connections: usize,
-    /// Connections being opened at a time, of all torrents together. Default 100.
+    /// Connections being opened at a time, of all torrents together. Default 200, of which not more
+    /// than 50 begin in a second.
     max_dialing: usize,
     /// Peers of a torrent that may download from us at a time. Default 8.
     upload_slots: usize,

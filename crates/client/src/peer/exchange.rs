@@ -29,10 +29,11 @@ pub(crate) struct Exchange {
 impl Peer {
     /// Tells the peer of others, if it is time.
     pub(super) fn tell_peers(&mut self, now: Instant) -> Result<(), End> {
+        let exchange = &mut self.exchange;
         if !self.connection.peer_takes(ExtensionId::PEX) {
+            exchange.next_look = None;
             return Ok(());
         }
-        let exchange = &mut self.exchange;
         if exchange.next_look.is_none_or(|look| look <= now) {
             exchange.next_look = now.checked_add(LOOK);
             let (key, known) = (self.key, exchange.generation);

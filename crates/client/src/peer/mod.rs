@@ -36,6 +36,9 @@ use serve::Loaded;
 /// When a connection without deadlines looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
+/// No timer of a connection is finer than this.
+const TIMER_SLACK: Duration = Duration::from_millis(50);
+
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum End {
@@ -238,7 +241,9 @@ impl Peer {
         let wire = [self.connection.poll_timeout(), self.exchange.poll_timeout()].into_iter().flatten().min();
         let next = wire.map(Instant::from_std).into_iter().chain(self.link.stuck_at()).min();
         // No deadline is as good as one in a while.
-        let next = next.unwrap_or_else(|| Instant::now() + LOOK_AGAIN);
+        let now = Instant::now();
+        // Keep-alives and the like have time: a deadline that stays in the past must not become a busy loop.
+        let next = next.unwrap_or(now + LOOK_AGAIN).max(now + TIMER_SLACK);
         // Deadlines move with every message: a timer that is too early costs one look, setting it costs a lock.
         if next < timeout.deadline() || timeout.is_elapsed() {
             timeout.reset(next);
