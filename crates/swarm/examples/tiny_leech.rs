@@ -42,7 +42,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut link: Option<(TcpStream, PeerSession, Connected, Option<PeerKey>)> = None;
     let mut pieces: HashMap<PieceIndex, (Vec<u8>, u32)> = HashMap::new();
-    let mut buffer = vec![0; 1 << 18];
     loop {
         let now = Instant::now();
         if swarm.poll_timeout().is_some_and(|at| at <= now) {
@@ -98,13 +97,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut out = Vec::new();
         session.poll_transmit(&mut out);
         stream.write_all(&out)?;
-        let read = match stream.read(&mut buffer) {
+        match stream.read(session.space()) {
             Ok(0) => return Err("the peer closed".into()),
-            Ok(read) => read,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => 0,
+            Ok(read) => session.handle_read(Instant::now(), read),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(error) => return Err(error.into()),
-        };
-        session.handle_bytes(Instant::now(), &buffer[..read]);
+        }
         let (mut facts, mut blocks, mut verdicts, mut opened) = (Vec::new(), Vec::new(), Vec::new(), false);
         while let Some(event) = session.poll_event() {
             match event {

@@ -69,7 +69,13 @@ pub(crate) struct Giving {
     pub(crate) refused: BTreeSet<PieceIndex>,
     pub(crate) allowed_fast: BTreeSet<PieceIndex>,
     pub(crate) choking: bool,
+    /// It has something that we want.
     pub(crate) am_interested: bool,
+    /// What it was told about that. That we want nothing is said after a while only: a reader that jumps about would otherwise
+    /// lose its slots.
+    pub(crate) told_interested: bool,
+    /// When it will be told.
+    pub(crate) bored: Option<Instant>,
     pub(crate) requests: Requests,
     pub(crate) rate: Rate,
     pub(crate) wasted: u64,
@@ -93,8 +99,8 @@ pub(crate) struct Taking {
     pub(crate) interested: bool,
     pub(crate) upload_only: bool,
     pub(crate) am_choking: bool,
-    /// It has had a slot before.
-    pub(crate) had_slot: bool,
+    /// When it got its last slot.
+    pub(crate) slot_began: Option<Instant>,
     /// When we last choked or unchoked it.
     pub(crate) since: Instant,
     pub(crate) queue: Uploads,
@@ -158,6 +164,8 @@ impl Peer {
                 allowed_fast: BTreeSet::new(),
                 choking: true,
                 am_interested: false,
+                told_interested: false,
+                bored: None,
                 requests: Requests::new(now),
                 rate: Rate::new(now),
                 wasted: 0,
@@ -172,7 +180,7 @@ impl Peer {
                 interested: false,
                 upload_only: false,
                 am_choking: true,
-                had_slot: false,
+                slot_began: None,
                 since: now,
                 queue: Uploads::default(),
                 outstanding: 0,

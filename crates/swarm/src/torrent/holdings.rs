@@ -149,8 +149,23 @@ impl Swarm {
             return;
         }
         let after = peer.is_open();
+        let told = peer.giving.told_interested;
+        peer.giving.bored = None;
         self.count_working(before, after);
-        self.send(key, if interested { Command::Interested } else { Command::NotInterested });
+        if interested && !told {
+            self.tell_interest(key);
+        } else if !interested && told {
+            self.times.want_bored = true;
+        }
+    }
+
+    /// The peer hears whether we want something of it.
+    pub(super) fn tell_interest(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(&key).filter(|peer| !peer.leaving) else { return };
+        let interested = peer.giving.am_interested;
+        if std::mem::replace(&mut peer.giving.told_interested, interested) != interested {
+            self.send(key, if interested { Command::Interested } else { Command::NotInterested });
+        }
     }
 
     /// Keeps the number of peers that share the memory.
@@ -160,11 +175,11 @@ impl Swarm {
     }
 
     pub(super) fn part_if_redundant(&mut self, key: PeerKey) {
-        let done = self.config.disconnect_redundant && self.life.is_active() && self.pieces.lacking() == 0;
-        let fetched = done && (self.pieces.is_complete() || self.pieces.have_count() > 0);
+        // As long as a piece is missing, a reader may want it in a moment.
+        let done = self.config.disconnect_redundant && self.life.is_active() && self.pieces.is_complete();
         let all = self.pieces.geometry().piece_count();
         let idle = |peer: &Peer| !peer.leaving && (peer.is_seed(all) || peer.taking.upload_only);
-        if fetched && self.peers.get(&key).is_some_and(idle) {
+        if done && self.peers.get(&key).is_some_and(idle) {
             self.part(key, Parting::Redundant);
         }
     }

@@ -9,6 +9,8 @@ use crate::{Action, Command};
 const TICK: Duration = Duration::from_secs(1);
 /// How often peers hear of pieces that came: each wake of a connection costs more than the message.
 const NEWS_PAUSE: Duration = Duration::from_millis(200);
+/// That we want nothing of a peer any more is said after so long.
+const BORED: Duration = Duration::from_secs(5);
 /// While readers wait, slow requests are looked at this often.
 const URGENT_PAUSE: Duration = Duration::from_millis(250);
 
@@ -21,6 +23,7 @@ pub(super) struct Times {
     pub(super) slots: Option<Instant>,
     pub(super) news: Option<Instant>,
     pub(super) urgent: Option<Instant>,
+    pub(super) bored: Option<Instant>,
     pub(super) next_sweep: Instant,
     pub(super) next_reclaim: Instant,
     pub(super) next_turnover: Instant,
@@ -29,6 +32,7 @@ pub(super) struct Times {
     pub(super) want_sweep: bool,
     pub(super) want_dial: bool,
     pub(super) want_slots: bool,
+    pub(super) want_bored: bool,
     /// Refusals of memory to any torrent that were seen.
     refusals: usize,
 }
@@ -42,6 +46,7 @@ impl Times {
             slots: None,
             news: None,
             urgent: None,
+            bored: None,
             next_sweep: now,
             next_reclaim: now,
             next_turnover: now,
@@ -50,6 +55,7 @@ impl Times {
             want_sweep: false,
             want_dial: false,
             want_slots: false,
+            want_bored: false,
             refusals: 0,
         }
     }
@@ -60,8 +66,8 @@ impl Swarm {
     /// next to nothing.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let Times { tick, sweep, dial, slots, news, urgent, .. } = self.times;
-        [tick, sweep, dial, slots, news, urgent, self.life.poll_timeout()].into_iter().flatten().min()
+        let Times { tick, sweep, dial, slots, news, urgent, bored, .. } = self.times;
+        [tick, sweep, dial, slots, news, urgent, bored, self.life.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Does what is due. Calling it early does no harm.
@@ -81,6 +87,9 @@ impl Swarm {
         if due(self.times.urgent) {
             self.times.urgent = None;
             self.take_over_urgent(now);
+        }
+        if due(self.times.bored) {
+            self.tell_boredom(now);
         }
         if due(self.times.sweep) {
             self.sweep(now);
@@ -137,6 +146,30 @@ impl Swarm {
             self.times.want_dial = false;
             self.times.dial = Some(now);
         }
+        if std::mem::take(&mut self.times.want_bored) {
+            // Nothing will be wanted again soon when everything is here or nothing is fetched.
+            let pause = if self.pieces.is_complete() || !self.life.fetches() { Duration::ZERO } else { BORED };
+            for peer in self.peers.values_mut() {
+                if peer.giving.told_interested && !peer.giving.am_interested {
+                    peer.giving.bored.get_or_insert(now + pause);
+                }
+            }
+            self.tell_boredom(now);
+        }
+    }
+
+    /// Peers of which nothing was wanted for long enough hear so.
+    fn tell_boredom(&mut self, now: Instant) {
+        let bored = |at: Instant| now >= at;
+        let told: Vec<_> =
+            self.peers.iter().filter(|(_, peer)| peer.giving.bored.is_some_and(bored)).map(|(key, _)| *key).collect();
+        for key in told {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.giving.bored = None;
+            }
+            self.tell_interest(key);
+        }
+        self.times.bored = self.peers.values().filter_map(|peer| peer.giving.bored).min();
     }
 
     fn moves(&self) -> bool {

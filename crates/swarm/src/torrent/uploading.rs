@@ -92,8 +92,12 @@ impl Swarm {
             }
             return;
         }
-        // A peer that has just come gets a free slot at once; one that changes its mind waits for the next round.
-        let calm = !peer.taking.had_slot || now.saturating_duration_since(peer.taking.since) >= CALM;
+        // A peer that has just come, or that has used its last slot, gets a free one at once. One that just changes its mind waits.
+        let used = match (peer.taking.slot_began, peer.taking.asked) {
+            (None, _) => true,
+            (Some(began), asked) => asked.is_some_and(|asked| asked >= began),
+        };
+        let calm = used || now.saturating_duration_since(peer.taking.since) >= CALM;
         let calm = calm && !is_penalized(now, peer);
         if calm && self.may_unchoke() {
             self.unchoke(now, key);
@@ -224,7 +228,7 @@ impl Swarm {
             return;
         }
         peer.taking.am_choking = false;
-        peer.taking.had_slot = true;
+        peer.taking.slot_began = Some(now);
         peer.taking.since = now;
         peer.taking.moved = now;
         peer.taking.unserved = 0;

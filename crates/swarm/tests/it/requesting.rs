@@ -403,3 +403,23 @@ fn extents_of_a_large_piece_are_asked_for_in_order_and_their_memory_comes_back()
     assert!(peak <= 4 << 20);
     assert_eq!(desk.shared.memory_used(), 0);
 }
+
+#[test]
+fn a_reader_that_jumps_about_keeps_its_slots() {
+    let mut desk = Desk::new(100, 1);
+    desk.swarm.handle_priority(desk.now, p(0)..p(100), Priority::Skip);
+    let seed = desk.peer(true);
+    desk.facts(seed, [Fact::HaveAll]);
+    for piece in 0..20 {
+        let now = desk.now;
+        desk.swarm.handle_deadlines(now, &[(p(piece), now)]);
+        desk.drain();
+        let (_, todo) = desk.facts(seed, [Fact::Unchoked]);
+        assert_eq!(todo.iter().map(|block| block.piece()).collect::<Vec<_>>(), [p(piece)]);
+        desk.give(seed, &todo);
+        desk.seconds(2);
+        assert!(!desk.told(seed).contains(&Command::NotInterested));
+    }
+    desk.seconds(10);
+    assert_eq!(desk.told(seed), [Command::NotInterested], "it is said when nothing is wanted for some seconds");
+}

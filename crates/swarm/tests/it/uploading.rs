@@ -239,3 +239,19 @@ fn torrents_share_the_slots_of_the_client() {
     }
     assert!(desks.iter().all(|desk| !unchoked(desk).is_empty()), "each has its share");
 }
+
+#[test]
+fn a_peer_that_used_its_slot_gets_a_free_one_at_once_when_it_wants_more() {
+    let mut desk = seed();
+    let key = desk.peer(true);
+    for _ in 0..20 {
+        let block = desk.block(0, 0);
+        desk.facts(key, [Fact::Interested]);
+        assert!(unchoked(&desk).contains(&key));
+        desk.facts(key, [Fact::Requested(block)]);
+        desk.swarm.take_uploads(key, 1, &mut Vec::new());
+        desk.swarm.handle_uploaded(desk.now, key, 16 * 1024);
+        desk.facts(key, [Fact::NotInterested]);
+        desk.seconds(1);
+    }
+}
