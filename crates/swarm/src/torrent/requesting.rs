@@ -272,7 +272,9 @@ impl Swarm {
         for (piece, holder, missing) in alone {
             let Some(present) = self.peers.get(&holder) else { continue };
             let bytes = u64::from(missing) * u64::from(BLOCK_LENGTH);
-            let rest = bytes / present.giving.requests.pace().max(1);
+            let requests = &present.giving.requests;
+            // A peer that keeps us waiting is likely to go on doing so.
+            let rest = bytes / requests.pace().max(1) + requests.waited(now).as_secs() * 4;
             let host = present.host;
             let fits = |peer: &Peer| {
                 let requests = &peer.giving.requests;
