@@ -127,6 +127,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     .expect("the peer has just agreed to it, and nothing was said before");
 
     let mut fetch = MetadataFetch::new(options.max_size);
+    let mut has_delivered = false;
     loop {
         fetch.handle_timeout(now().into());
         while let Some(((), piece)) = fetch.poll_request() {
@@ -134,7 +135,15 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             peer.with_connection(|connection, now| connection.send_metadata(now, &request))
                 .map_err(|_| FetchError::NoMetadata)?;
         }
-        match peer.next().await {
+        let wake = fetch.poll_timeout().map(Instant::from_std);
+        let event = match wake {
+            Some(wake) => match timeout_at(wake, peer.next()).await {
+                Ok(event) => event,
+                Err(_elapsed) => continue,
+            },
+            None => peer.next().await,
+        };
+        match event {
             // A later handshake says only what has changed: what counts is what all of them say together.
             Ok(Event::ExtendedHandshake(_)) => {
                 let connection = peer.connection();
@@ -144,9 +153,14 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             }
             Ok(Event::Metadata(MetadataMessage::Data { piece, total_size, data })) => {
                 match fetch.handle_data(now().into(), (), piece, total_size, data) {
-                    Ok(()) | Err(MetadataFault::Unrequested) => {}
+                    Ok(()) => has_delivered = true,
+                    Err(MetadataFault::Unrequested) => {}
                     Err(fault) => return Err(FetchError::Metadata(fault)),
                 }
+            }
+            // One that has given blocks before has too many requests in its queue, and is asked again a little later.
+            Ok(Event::Metadata(MetadataMessage::Reject { piece })) if has_delivered => {
+                fetch.handle_reject(now().into(), (), piece);
             }
             Ok(Event::Metadata(MetadataMessage::Reject { .. })) => return Err(FetchError::Rejected),
             Ok(_) => {}

@@ -84,6 +84,31 @@ async fn metadata_is_fetched_and_its_hash_checked() {
     assert!(matches!(fetch_over_pipe(None, info_hash()).await, Err(FetchError::Rejected)));
 }
 
+/// Transmission refuses what does not fit into its queue; some peers forget a request.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_busy_or_forgetful_is_asked_again() {
+    let (here, there) = duplex(1000);
+    let options = FetchOptions::default();
+    let served = async {
+        let mut peer = serve_handshakes(there, Reserved::EXTENSION_PROTOCOL, &[Some(100_000)]).await;
+        let whole = metadata();
+        let mut times = [0; 7];
+        loop {
+            let Ok(event) = peer.next().await else { return };
+            let Event::Metadata(MetadataMessage::Request { piece }) = event else { continue };
+            times[piece as usize] += 1;
+            let answer = match (piece, times[piece as usize]) {
+                (2, 1 | 2) => MetadataMessage::Reject { piece },
+                (3, 1) => continue,
+                _ => MetadataMessage::answer(Some(&whole), piece),
+            };
+            peer.with_connection(|connection, now| connection.send_metadata(now, &answer)).unwrap();
+        }
+    };
+    let (fetched, ()) = tokio::join!(fetch_metadata_over(here, info_hash(), &options), served);
+    assert_eq!(fetched.unwrap(), metadata());
+}
+
 #[tokio::test]
 async fn a_peer_without_metadata_is_left_at_once() {
     let extended = Reserved::EXTENSION_PROTOCOL;
