@@ -1,0 +1,318 @@
+//! LEDBAT (RFC 6817, BEP 29 "congestion control") with what was learnt since: it fills a link that nobody else wants and leaves
+//! it to those who do.
+//!
+//! * Slow start doubles, turns careful at the first sign of a queue, and ends when a whole round trip saw one.
+//! * Near the target, a window of `w` packets grows by about `√w / 4` packets a round trip and above it shrinks in proportion to itself,
+//!   so that flows of different size drift towards each other (LEDBAT++, "multiplicative decrease").
+//! * From time to time the window shrinks to nothing for one round trip, so that the queue which we keep ourselves is not taken for the
+//!   path's base delay, least of all by a late-comer (LEDBAT++, "slowdown").
+//! * A loss halves, once a round trip. Where the queue is known to hold more than our target and is seen to be short, a loss was
+//!   not congestion; up to a tenth of packets may be lost so without an effect.
+
+use std::time::Duration;
+
+use super::{Ack, Controller, Loss, delay::Delays};
+use crate::clock::{MILLI, Micros, SECOND};
+
+/// Packets in flight before anything is known.
+const INITIAL_PACKETS: f64 = 4.0;
+/// Packets that are always allowed: with one alone, a loss is only found out by a timeout.
+const MIN_PACKETS: f64 = 2.0;
+/// Queueing delay at which slow start turns careful, as a part of the target.
+const CAREFUL: f64 = 1.0 / 8.0;
+/// Queueing delay that, if it is never less during a round trip, ends slow start, as a part of the target.
+const STANDING: f64 = 1.0 / 16.0;
+/// Where slow start puts the queue when it ends, as a part of the target.
+const LANDING: f64 = 0.6;
+/// The part of the excess that is given up in a round trip.
+const YIELD: f64 = 0.5;
+/// A slowdown is planned so long after the last, plus up to a quarter. It costs a round trip and a half.
+const SLOWDOWN_EVERY: Micros = 20 * SECOND;
+/// A slowdown that takes longer is given up.
+const SLOWDOWN_MAX: Micros = 10 * SECOND;
+/// A smaller window has no queue of its own to drain, in packets.
+const SLOWDOWN_MIN_PACKETS: f64 = 8.0;
+/// More than this part of a round trip lost is congestion, whatever the delay says.
+const TOLERATED_LOSS: f64 = 0.1;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    /// Slow start: doubles each round trip.
+    Start,
+    /// Slow start that has seen a queue: grows by a quarter.
+    Careful,
+    /// Follows the delay.
+    Steady,
+    /// Keeps nearly nothing in flight until the queue is empty.
+    Slowdown {
+        /// The window before.
+        window: f64,
+        /// The round trip before.
+        rtt: f64,
+        since: Micros,
+        /// When enough was seen; known once what was in flight has arrived.
+        until: Option<Micros>,
+    },
+}
+
+/// What a round trip brought.
+#[derive(Clone, Copy, Debug, Default)]
+struct Round {
+    began: Micros,
+    delivered: f64,
+    lost: f64,
+    /// The shortest queue that was seen.
+    least: Option<u32>,
+}
+
+/// Low Extra Delay Background Transport.
+#[derive(Debug)]
+pub struct Ledbat {
+    /// Queueing delay to aim at, in microseconds.
+    target: f64,
+    window: f64,
+    max_window: f64,
+    /// Slow start ends here.
+    threshold: f64,
+    packet: f64,
+    rtt: Micros,
+    phase: Phase,
+    delays: Delays,
+    /// The queueing delay now.
+    queue: Option<u32>,
+    round: Round,
+    /// Bytes a second that the last full round trip brought.
+    rate: f64,
+    /// Losses of packets sent before this were answered.
+    recovered: Micros,
+    /// The bottleneck's queue has been seen to hold our target without loss.
+    deep: bool,
+    slowdown_at: Option<Micros>,
+    /// Window, threshold and phase before the last reaction.
+    undo: Option<(f64, f64, Phase)>,
+}
+
+impl Ledbat {
+    /// A controller that aims at `target` of queueing delay, for packets of `packet` bytes, and never allows more than `max_window` bytes.
+    #[must_use]
+    pub fn new(target: Duration, packet: u64, max_window: u64) -> Self {
+        let packet = packet.max(1) as f64;
+        let max_window = (max_window as f64).max(packet * MIN_PACKETS);
+        Self {
+            target: (target.as_micros() as f64).max(1.0),
+            window: (packet * INITIAL_PACKETS).min(max_window),
+            max_window,
+            threshold: f64::INFINITY,
+            packet,
+            rtt: 0,
+            phase: Phase::Start,
+            delays: Delays::default(),
+            queue: None,
+            round: Round::default(),
+            rate: 0.0,
+            recovered: 0,
+            deep: false,
+            slowdown_at: None,
+            undo: None,
+        }
+    }
+
+    /// The queueing delay that the last acks showed.
+    #[must_use]
+    pub fn queueing_delay(&self) -> Option<Duration> {
+        self.queue.map(|queue| Duration::from_micros(queue.into()))
+    }
+
+    fn queue(&self) -> f64 {
+        f64::from(self.queue.unwrap_or(0))
+    }
+
+    fn base_rtt(&self) -> f64 {
+        self.delays.base_path().map_or(self.rtt.max(1) as f64, f64::from)
+    }
+
+    fn set_window(&mut self, window: f64) {
+        self.window = window.clamp(self.packet * MIN_PACKETS, self.max_window);
+    }
+
+    /// Ends the round trip if it is over. Returns what it brought.
+    fn turn_round(&mut self, ack: &Ack) -> Option<Round> {
+        self.round.delivered += ack.bytes as f64;
+        if let Some(queue) = self.queue {
+            self.round.least = Some(self.round.least.map_or(queue, |least| least.min(queue)));
+        }
+        let lasted = ack.now.saturating_sub(self.round.began);
+        if lasted < ack.rtt.max(1) {
+            return None;
+        }
+        let round = self.round;
+        self.rate = round.delivered * SECOND as f64 / lasted as f64;
+        self.round = Round { began: ack.now, ..Round::default() };
+        Some(round)
+    }
+
+    fn start(&mut self, ack: &Ack, round: Option<&Round>, limited: bool) {
+        let queue = self.queue();
+        if let Some(round) = round {
+            let standing = round.least.map_or(0.0, f64::from) >= self.target * STANDING;
+            if self.phase == Phase::Careful && standing {
+                return self.land(ack.now);
+            }
+            if self.phase == Phase::Careful && !standing && queue < self.target * STANDING {
+                self.phase = Phase::Start;
+            }
+        }
+        if queue >= self.target {
+            return self.land(ack.now);
+        }
+        if queue >= self.target * CAREFUL {
+            self.phase = Phase::Careful;
+        }
+        if limited {
+            let part = if self.phase == Phase::Careful { 0.25 } else { 1.0 };
+            self.set_window(self.window + ack.bytes as f64 * part);
+            if self.window >= self.threshold {
+                self.phase = Phase::Steady;
+            }
+        }
+    }
+
+    /// Ends slow start where the queue will be a little shorter than the target.
+    fn land(&mut self, now: Micros) {
+        let window = self.rate * (self.base_rtt() + self.target * LANDING) / SECOND as f64;
+        // The rate may be that of a round trip in which little was sent.
+        self.set_window(window.clamp(self.window / 2.0, self.window));
+        self.threshold = self.window;
+        self.phase = Phase::Steady;
+        if self.slowdown_at.is_none() {
+            self.slowdown_at = Some(now.saturating_add(self.rtt.saturating_mul(2)));
+        }
+    }
+
+    fn steady(&mut self, ack: &Ack, limited: bool) {
+        let queue = self.queue();
+        let packets = self.window / self.packet;
+        let share = ack.bytes as f64 / self.window;
+        let excess = queue - self.target;
+        if excess > 0.0 {
+            let per_round = (YIELD * excess / (self.target + self.base_rtt())).min(0.5);
+            self.set_window(self.window - self.window * per_round * share);
+        } else if queue >= self.target * 0.9 && ack.now.saturating_sub(self.recovered) > ack.rtt {
+            self.deep = true;
+        }
+        if limited && excess < self.target {
+            let brisk = (packets.sqrt() / 4.0).max(0.5);
+            let gain = if self.deep { brisk } else { brisk.min(1.0) };
+            self.set_window(self.window + gain * self.packet * share);
+        }
+        let due = self.slowdown_at.is_some_and(|at| ack.now >= at);
+        if due && limited && queue >= self.target / 4.0 && packets >= SLOWDOWN_MIN_PACKETS {
+            let rtt = self.base_rtt() + queue;
+            self.phase = Phase::Slowdown { window: self.window, rtt, since: ack.now, until: None };
+            self.set_window(0.0);
+        }
+    }
+
+    fn slowdown(&mut self, ack: &Ack) {
+        let Phase::Slowdown { window, rtt, since, until } = self.phase else { return };
+        let left = ack.in_flight.saturating_sub(ack.bytes) as f64;
+        let until = match until {
+            None if left <= self.packet * MIN_PACKETS => Some(ack.now.saturating_add(self.base_rtt() as Micros)),
+            until => until,
+        };
+        self.phase = Phase::Slowdown { window, rtt, since, until };
+        if until.is_some_and(|until| ack.now >= until) || ack.now.saturating_sub(since) > SLOWDOWN_MAX {
+            // What is in flight without a queue, at the rate of before.
+            self.set_window(window * (self.base_rtt() / rtt).min(1.0));
+            self.phase = Phase::Steady;
+            let scatter = ack.now % (SLOWDOWN_EVERY / 4);
+            self.slowdown_at = Some(ack.now.saturating_add(SLOWDOWN_EVERY).saturating_add(scatter));
+        }
+    }
+}
+
+impl Controller for Ledbat {
+    fn handle_ack(&mut self, ack: &Ack) {
+        self.packet = ack.packet.max(1) as f64;
+        self.rtt = ack.rtt;
+        self.queue = self.delays.sample(ack).or(self.queue);
+        let round = self.turn_round(ack);
+        if ack.bytes == 0 {
+            return;
+        }
+        // Only a window that was used says something about the path.
+        let limited = ack.in_flight as f64 + self.packet * 2.0 >= self.window;
+        match self.phase {
+            Phase::Start | Phase::Careful => self.start(ack, round.as_ref(), limited),
+            Phase::Steady => self.steady(ack, limited),
+            Phase::Slowdown { .. } => self.slowdown(ack),
+        }
+    }
+
+    fn handle_loss(&mut self, loss: &Loss) {
+        self.round.lost += loss.bytes as f64;
+        if loss.sent < self.recovered || matches!(self.phase, Phase::Slowdown { .. }) {
+            return;
+        }
+        let queue = self.queue();
+        let few = self.round.lost <= TOLERATED_LOSS * self.window.max(self.round.delivered + self.round.lost);
+        let starting = matches!(self.phase, Phase::Start);
+        let short = queue < self.target * if starting { STANDING } else { 0.25 };
+        if few && short && (self.deep || starting) && self.window > self.packet * 16.0 {
+            return;
+        }
+        if queue >= self.target * 0.25 && queue < self.target * 0.9 {
+            self.deep = false;
+        }
+        self.undo = Some((self.window, self.threshold, self.phase));
+        self.recovered = loss.now;
+        self.set_window(self.window / 2.0);
+        self.threshold = self.window;
+        self.phase = Phase::Steady;
+    }
+
+    fn handle_timeout(&mut self, now: Micros) {
+        let window = if let Phase::Slowdown { window, .. } = self.phase { window } else { self.window };
+        self.undo = Some((window, self.threshold, self.phase));
+        self.threshold = (window / 2.0).max(self.packet * MIN_PACKETS);
+        self.recovered = now;
+        self.set_window(0.0);
+        self.phase = Phase::Start;
+    }
+
+    fn handle_spurious(&mut self) {
+        if let Some((window, threshold, phase)) = self.undo.take() {
+            self.set_window(window.max(self.window));
+            self.threshold = threshold;
+            self.phase = if matches!(phase, Phase::Slowdown { .. }) { Phase::Steady } else { phase };
+        }
+    }
+
+    fn handle_idle(&mut self, timeouts: u32) {
+        // What is known about the path grows old: the window falls, but growing back is quick.
+        let initial = self.packet * INITIAL_PACKETS;
+        if self.window > initial {
+            self.threshold = if self.threshold.is_finite() { self.threshold.max(self.window) } else { self.threshold };
+            self.set_window((self.window * (2.0_f64 / 3.0).powi(timeouts.min(64) as i32)).max(initial));
+            self.phase = Phase::Start;
+        }
+    }
+
+    fn window(&self) -> u64 {
+        self.window as u64
+    }
+
+    fn pace(&self) -> Option<u64> {
+        if self.rtt == 0 {
+            return None;
+        }
+        let gain = match self.phase {
+            Phase::Start => 2.0,
+            Phase::Careful => 1.5,
+            Phase::Steady | Phase::Slowdown { .. } => 1.25,
+        };
+        // Timers are not good for less than a millisecond.
+        let rtt = self.rtt.max(MILLI / 10) as f64;
+        Some((gain * self.window * SECOND as f64 / rtt) as u64)
+    }
+}
