@@ -1,1 +1,1 @@
-//! x
+//! Bodies of the fuzz targets.

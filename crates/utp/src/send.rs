@@ -183,10 +183,6 @@ impl SendQueue {
         seq.distance_from(self.first).into()
     }
 
-    pub(crate) fn segment(&self, seq: SeqNr) -> Option<&Segment> {
-        self.segments.get(self.index(seq))
-    }
-
     /// Appends a segment's payload.
     pub(crate) fn copy_payload(&self, segment: &Segment, out: &mut Vec<u8>) {
         let offset = usize::try_from(segment.offset.saturating_sub(self.start)).unwrap_or(usize::MAX);

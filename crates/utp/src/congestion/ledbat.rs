@@ -6,8 +6,8 @@
 //!   so that flows of different size drift towards each other (LEDBAT++, "multiplicative decrease").
 //! * From time to time the window shrinks to nothing for one round trip, so that the queue which we keep ourselves is not taken for the
 //!   path's base delay, least of all by a late-comer (LEDBAT++, "slowdown").
-//! * A loss halves, once a round trip. Where the queue is known to hold more than our target and is seen to be short, a loss was
-//!   not congestion; up to a tenth of packets may be lost so without an effect.
+//! * A loss halves the window, once a round trip. But where the queue is known to hold more than twice of what is in it, a loss was not
+//!   congestion; up to a seventh of the packets may be lost so without an effect.
 
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ const STANDING: f64 = 1.0 / 16.0;
 const LANDING: f64 = 0.6;
 /// The part of the excess that is given up in a round trip.
 const YIELD: f64 = 0.5;
+/// Growth in a round trip while the queue is known to be empty, as a part of the window.
+const IDLE_LINK_GROWTH: f64 = 1.0 / 16.0;
 /// A slowdown is planned so long after the last, plus up to a quarter. It costs a round trip and a half.
 const SLOWDOWN_EVERY: Micros = 20 * SECOND;
 /// A slowdown that takes longer is given up.
@@ -33,7 +35,15 @@ const SLOWDOWN_MAX: Micros = 10 * SECOND;
 /// A smaller window has no queue of its own to drain, in packets.
 const SLOWDOWN_MIN_PACKETS: f64 = 8.0;
 /// More than this part of a round trip lost is congestion, whatever the delay says.
-const TOLERATED_LOSS: f64 = 0.1;
+const TOLERATED_LOSS: f64 = 0.15;
+/// But a few packets may be lost of any number.
+const TOLERATED_PACKETS: f64 = 3.0;
+/// Queues that are never longer than this, in microseconds, are too short to tell losses apart by.
+const NOISE: f64 = 5_000.0;
+/// What is known about the length of the queue is half forgotten after about this time.
+const FORGET: f64 = 60.0 * SECOND as f64;
+/// After a loss of congestion the queue does not count as deep for this time: a flow that fills it is about.
+const SHALLOW_FOR: Micros = 20 * SECOND;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
@@ -85,8 +95,11 @@ pub struct Ledbat {
     rate: f64,
     /// Losses of packets sent before this were answered.
     recovered: Micros,
-    /// The bottleneck's queue has been seen to hold our target without loss.
-    deep: bool,
+    /// The longest queue that was seen of late, in microseconds: so much the bottleneck holds without loss.
+    deepest: f64,
+    /// The last loss that was congestion.
+    congested: Option<Micros>,
+    updated: Micros,
     slowdown_at: Option<Micros>,
     /// Window, threshold and phase before the last reaction.
     undo: Option<(f64, f64, Phase)>,
@@ -111,7 +124,9 @@ impl Ledbat {
             round: Round::default(),
             rate: 0.0,
             recovered: 0,
-            deep: false,
+            deepest: 0.0,
+            congested: None,
+            updated: 0,
             slowdown_at: None,
             undo: None,
         }
@@ -135,6 +150,23 @@ impl Ledbat {
         self.window = window.clamp(self.packet * MIN_PACKETS, self.max_window);
     }
 
+    /// The bottleneck's queue holds far more than what is in it.
+    fn is_short(&self) -> bool {
+        self.deepest >= NOISE && self.queue() < self.deepest / 2.0
+    }
+
+    /// Growing fast meets no loss: the queue is short, or it holds our target.
+    fn has_room(&self, now: Micros) -> bool {
+        let calm = self.congested.is_none_or(|at| now.saturating_sub(at) > SHALLOW_FOR);
+        self.is_short() || (calm && self.deepest >= self.target * 0.9)
+    }
+
+    fn note_queue(&mut self, now: Micros) {
+        let passed = now.saturating_sub(self.updated) as f64;
+        self.updated = now;
+        self.deepest = (self.deepest * (1.0 - passed / FORGET).max(0.0)).max(self.queue());
+    }
+
     /// Ends the round trip if it is over. Returns what it brought.
     fn turn_round(&mut self, ack: &Ack) -> Option<Round> {
         self.round.delivered += ack.bytes as f64;
@@ -156,14 +188,14 @@ impl Ledbat {
         if let Some(round) = round {
             let standing = round.least.map_or(0.0, f64::from) >= self.target * STANDING;
             if self.phase == Phase::Careful && standing {
-                return self.land(ack.now);
+                return self.land(ack.now, LANDING);
             }
             if self.phase == Phase::Careful && !standing && queue < self.target * STANDING {
                 self.phase = Phase::Start;
             }
         }
         if queue >= self.target {
-            return self.land(ack.now);
+            return self.land(ack.now, LANDING);
         }
         if queue >= self.target * CAREFUL {
             self.phase = Phase::Careful;
@@ -177,9 +209,9 @@ impl Ledbat {
         }
     }
 
-    /// Ends slow start where the queue will be a little shorter than the target.
-    fn land(&mut self, now: Micros) {
-        let window = self.rate * (self.base_rtt() + self.target * LANDING) / SECOND as f64;
+    /// Ends slow start where the queue will be this part of the target.
+    fn land(&mut self, now: Micros, part: f64) {
+        let window = self.rate * (self.base_rtt() + self.target * part) / SECOND as f64;
         // The rate may be that of a round trip in which little was sent.
         self.set_window(window.clamp(self.window / 2.0, self.window));
         self.threshold = self.window;
@@ -193,16 +225,24 @@ impl Ledbat {
         let queue = self.queue();
         let packets = self.window / self.packet;
         let share = ack.bytes as f64 / self.window;
-        let excess = queue - self.target;
+        // At slow rates a single packet is a good part of the target, and the queue is a packet longer than what we see of it.
+        let packet_time = (self.base_rtt() + queue) / packets.max(1.0);
+        let aim = (self.target - packet_time * 2.5).max(self.target / 2.0);
+        let excess = queue - aim;
         if excess > 0.0 {
-            let per_round = (YIELD * excess / (self.target + self.base_rtt())).min(0.5);
+            let per_round = (YIELD * excess / (aim + self.base_rtt())).min(0.5);
             self.set_window(self.window - self.window * per_round * share);
-        } else if queue >= self.target * 0.9 && ack.now.saturating_sub(self.recovered) > ack.rtt {
-            self.deep = true;
         }
         if limited && excess < self.target {
             let brisk = (packets.sqrt() / 4.0).max(0.5);
-            let gain = if self.deep { brisk } else { brisk.min(1.0) };
+            let gain = if self.is_short() && queue < self.target * STANDING {
+                // The link is not full, and nobody waits.
+                brisk.max(packets * IDLE_LINK_GROWTH)
+            } else if self.has_room(ack.now) {
+                brisk
+            } else {
+                brisk.min(1.0)
+            };
             self.set_window(self.window + gain * self.packet * share);
         }
         let due = self.slowdown_at.is_some_and(|at| ack.now >= at);
@@ -236,6 +276,7 @@ impl Controller for Ledbat {
         self.packet = ack.packet.max(1) as f64;
         self.rtt = ack.rtt;
         self.queue = self.delays.sample(ack).or(self.queue);
+        self.note_queue(ack.now);
         let round = self.turn_round(ack);
         if ack.bytes == 0 {
             return;
@@ -254,16 +295,18 @@ impl Controller for Ledbat {
         if loss.sent < self.recovered || matches!(self.phase, Phase::Slowdown { .. }) {
             return;
         }
-        let queue = self.queue();
-        let few = self.round.lost <= TOLERATED_LOSS * self.window.max(self.round.delivered + self.round.lost);
-        let starting = matches!(self.phase, Phase::Start);
-        let short = queue < self.target * if starting { STANDING } else { 0.25 };
-        if few && short && (self.deep || starting) && self.window > self.packet * 16.0 {
+        let sent = self.window.max(self.round.delivered + self.round.lost);
+        let few = self.round.lost <= TOLERATED_LOSS * sent + TOLERATED_PACKETS * self.packet;
+        let empty = self.phase == Phase::Start && self.queue() < self.target * STANDING;
+        if few && (empty || self.is_short()) {
             return;
         }
-        if queue >= self.target * 0.25 && queue < self.target * 0.9 {
-            self.deep = false;
+        if few && matches!(self.phase, Phase::Start | Phase::Careful) {
+            self.recovered = loss.now;
+            return self.land(loss.now, 0.0);
         }
+        self.congested = Some(loss.now);
+        self.deepest = self.queue().max(self.deepest * 0.8);
         self.undo = Some((self.window, self.threshold, self.phase));
         self.recovered = loss.now;
         self.set_window(self.window / 2.0);

@@ -383,6 +383,17 @@ impl Connection {
         }
     }
 
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
+    /// New data would not have to wait for an ack or for the pacer.
+    pub(crate) fn may_send(&self) -> bool {
+        let window = self.control.window().min(self.peer_window.into());
+        let room = self.send.in_flight().saturating_add(self.full_payload().into()) <= window;
+        self.pace_at.is_none() && (room || self.send.packets_in_flight() == 0)
+    }
+
     pub(crate) const fn has_ack_due(&self) -> bool {
         self.ack.due
     }

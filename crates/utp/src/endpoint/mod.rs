@@ -417,7 +417,8 @@ impl Endpoint {
         let cx = Context { now, stamp: self.clock.stamp(now), config: &self.config };
         let connection = self.slots.named_mut(key).ok_or(StreamError::Unknown)?;
         let count = connection.write(&cx, bytes)?;
-        if count > 0 {
+        // What waits for an ack or for the pacer leaves with those.
+        if count > 0 && connection.may_send() {
             self.enqueue(key.index());
         }
         Ok(count)
@@ -450,6 +451,24 @@ impl Endpoint {
         self.slots.named_mut(key).ok_or(StreamError::Unknown)?.finish();
         self.enqueue(key.index());
         Ok(())
+    }
+
+    /// Has the peer answered?
+    ///
+    /// # Errors
+    /// If the connection has ended, or there is none.
+    pub fn connected(&self, key: Key) -> Result<bool, StreamError> {
+        let connection = self.slots.named(key).ok_or(StreamError::Unknown)?;
+        match connection.fault() {
+            Some(fault) => Err(StreamError::Ended(fault)),
+            None => Ok(connection.is_open()),
+        }
+    }
+
+    /// Would [`poll_transmit`](Self::poll_transmit) look at anything?
+    #[must_use]
+    pub fn wants_transmit(&self) -> bool {
+        !self.ready.is_empty() || !self.answers.is_empty()
     }
 
     /// Everything that was written has been acknowledged, a FIN among it.
