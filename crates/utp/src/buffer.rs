@@ -101,11 +101,11 @@ impl ByteQueue {
     }
 
     fn retire(&mut self) {
-        if let Some(mut chunk) = self.chunks.pop_front() {
-            if self.spare.len() < SPARE {
-                chunk.clear();
-                self.spare.push(chunk);
-            }
+        if let Some(mut chunk) = self.chunks.pop_front()
+            && self.spare.len() < SPARE
+        {
+            chunk.clear();
+            self.spare.push(chunk);
         }
     }
 }

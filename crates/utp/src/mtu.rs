@@ -116,7 +116,11 @@ mod tests {
         while let Some(length) = mtu.probe(1) {
             mtu.probe_sent();
             assert_eq!(mtu.probe(1), None, "one at a time");
-            if length <= carried { mtu.probe_arrived(length) } else { mtu.probe_lost(length) }
+            if length <= carried {
+                mtu.probe_arrived(length)
+            } else {
+                mtu.probe_lost(length)
+            }
             probes += 1;
         }
         (mtu.current(), probes)

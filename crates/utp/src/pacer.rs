@@ -23,6 +23,12 @@ pub(crate) struct Pacer {
 
 impl Pacer {
     pub(crate) fn set_rate(&mut self, now: Micros, rate: u64, packet: u64) {
+        if self.rate == 0 {
+            // The first packets do not wait.
+            self.rate = rate;
+            self.updated = now;
+            self.credit = i64::try_from(self.capacity(packet)).unwrap_or(i64::MAX);
+        }
         self.refill(now, packet);
         self.rate = rate;
     }
@@ -49,12 +55,13 @@ impl Pacer {
         }
         let batch = (self.capacity(packet) / 2).min(self.bytes_in(GRAIN)).max(1);
         let missing = i128::from(batch).saturating_sub(i128::from(self.credit)).max(1).unsigned_abs();
-        let wait = missing.saturating_mul(SECOND.into()) / u128::from(self.rate);
+        let wait = missing.saturating_mul(SECOND.into()).checked_div(self.rate.into()).unwrap_or(0);
         Some(now.saturating_add(u64::try_from(wait).unwrap_or(SECOND)).saturating_add(1))
     }
 
     fn bytes_in(&self, time: Micros) -> u64 {
-        u64::try_from(u128::from(self.rate).saturating_mul(time.into()) / u128::from(SECOND)).unwrap_or(u64::MAX)
+        let bytes = u128::from(self.rate).saturating_mul(time.into()).checked_div(SECOND.into());
+        u64::try_from(bytes.unwrap_or(0)).unwrap_or(u64::MAX)
     }
 
     fn capacity(&self, packet: u64) -> u64 {

@@ -67,6 +67,7 @@ impl Kind {
 
 /// Why a connection ends, as libtorrent's `close_reason` extension says it. Zero says nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "a number")]
 pub struct CloseReason(pub u16);
 
 /// The fixed part of a packet.
@@ -165,7 +166,8 @@ impl<'a> Packet<'a> {
                 EXTENSION_SELECTIVE_ACK => selective_ack = Some(SelectiveAck(body)),
                 EXTENSION_CLOSE_REASON => {
                     if let &[_, _, high, low] = body {
-                        close_reason = Some(CloseReason(u16::from_be_bytes([high, low]))).filter(|reason| reason.0 != 0);
+                        close_reason =
+                            Some(CloseReason(u16::from_be_bytes([high, low]))).filter(|reason| reason.0 != 0);
                     }
                 }
                 _ => {}
@@ -347,8 +349,8 @@ mod tests {
         assert_eq!(
             out,
             [
-                0x41, 0, 0x12, 0x34, 0xa1, 0xb2, 0xc3, 0xd4, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa,
-                0xbb, 0xcc
+                0x41, 0, 0x12, 0x34, 0xa1, 0xb2, 0xc3, 0xd4, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99,
+                0xaa, 0xbb, 0xcc
             ]
         );
     }

@@ -103,6 +103,8 @@ pub(crate) struct SendQueue {
     arrived_order: u32,
     /// Segments before this index may have been overtaken.
     overtaken: usize,
+    /// Those before `overtaken` that have not arrived, in order; some are gone.
+    gaps: Vec<SeqNr>,
     lost: VecDeque<SeqNr>,
     /// Undersized packets in flight or lost (for Nagle's rule).
     small: u32,
@@ -123,6 +125,7 @@ impl SendQueue {
             next_order: 1,
             arrived_order: 0,
             overtaken: 0,
+            gaps: Vec::new(),
             lost: VecDeque::new(),
             small: 0,
             threshold: LOSS_THRESHOLD,
@@ -285,8 +288,7 @@ impl SendQueue {
         if let Some(withheld) = self.withheld {
             let at = self.index(withheld);
             let base = ack.plus(2);
-            let claimed = at < count
-                || sack.is_some_and(|sack| sack.received().any(|bit| base.plus(bit) == withheld));
+            let claimed = at < count || sack.is_some_and(|sack| sack.received().any(|bit| base.plus(bit) == withheld));
             if claimed {
                 return Err(BadAck::Withheld);
             }
@@ -322,14 +324,21 @@ impl SendQueue {
 
     fn arrived(&mut self, seq: SeqNr, acked: &mut Acked) {
         let index = self.index(seq);
-        let Some(segment) = self.segments.get_mut(index).filter(|segment| segment.state != State::Arrived) else { return };
+        let Some(segment) = self.segments.get_mut(index).filter(|segment| segment.state != State::Arrived) else {
+            return;
+        };
         if segment.state == State::Withheld {
             return;
         }
         let copy = *segment;
         segment.state = State::Arrived;
         self.note_arrival(&copy, acked);
-        self.overtaken = self.overtaken.max(index);
+        while self.overtaken < index {
+            if self.segments.get(self.overtaken).is_some_and(|segment| segment.state != State::Arrived) {
+                self.gaps.push(self.first.plus(u16::try_from(self.overtaken).unwrap_or(u16::MAX)));
+            }
+            self.overtaken = self.overtaken.saturating_add(1);
+        }
     }
 
     fn note_arrival(&mut self, segment: &Segment, acked: &mut Acked) {
@@ -360,19 +369,26 @@ impl SendQueue {
     pub(crate) fn detect_losses(&mut self) -> Lost {
         let mut lost = Lost::default();
         let newest = self.arrived_order;
-        let mut index = 0;
-        while index < self.overtaken {
-            let Some(segment) = self.segments.get_mut(index) else { break };
-            if segment.state == State::InFlight && segment.order.saturating_add(self.threshold) <= newest {
-                self.lose(index, &mut lost);
-            } else if segment.state == State::Withheld && segment.sends == 0 {
-                // Its successors have arrived without a word about it: the peer is honest, and it may leave.
-                segment.state = State::Lost;
-                self.lost.push_back(self.first.plus(u16::try_from(index).unwrap_or(0)));
-                self.withheld = None;
+        let mut gaps = std::mem::take(&mut self.gaps);
+        gaps.retain(|&seq| {
+            let index = self.index(seq);
+            let Some(segment) = self.segments.get_mut(index) else { return false };
+            match segment.state {
+                State::Arrived => return false,
+                State::InFlight if segment.order.saturating_add(self.threshold) <= newest => {
+                    self.lose(index, &mut lost)
+                }
+                State::Withheld => {
+                    // Its successors have arrived without a word about it: the peer is honest, and it may leave.
+                    segment.state = State::Lost;
+                    self.lost.push_back(seq);
+                    self.withheld = None;
+                }
+                State::InFlight | State::Lost => {}
             }
-            index = index.saturating_add(1);
-        }
+            true
+        });
+        self.gaps = gaps;
         lost
     }
 
@@ -423,6 +439,7 @@ impl SendQueue {
     pub(crate) fn shrink(&mut self) {
         self.buffer.shrink();
         self.lost.shrink_to_fit();
+        self.gaps.shrink_to_fit();
         self.segments.shrink_to_fit();
     }
 }

@@ -3,6 +3,7 @@
 
 /// The number of a packet in one direction of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "a number")]
 pub struct SeqNr(pub u16);
 
 impl SeqNr {

@@ -9,6 +9,8 @@ const HISTORY: usize = 10;
 const SLOT: Micros = 60 * SECOND;
 /// The current delay is the least of so many samples: a single packet may be held up by a scheduler.
 const FILTER: usize = 4;
+/// Samples of longer ago say nothing about the current delay: on a slow link the queue has changed since.
+const FILTER_TIME: Micros = 20_000;
 /// A clock does not run away by more than this from one sample to the next, in microseconds.
 const MAX_DRIFT_STEP: u32 = 10_000;
 
@@ -56,8 +58,8 @@ pub(super) struct Delays {
     ours: Base,
     theirs: Base,
     path: Base,
-    recent: [u32; FILTER],
-    recent_paths: [u32; FILTER],
+    /// The last samples, the latest first: when, one-way delay, delay of both ways.
+    recent: [(Micros, u32, u32); FILTER],
     samples: usize,
 }
 
@@ -82,20 +84,18 @@ impl Delays {
         if let Some(path) = path {
             self.path.sample(ack.now, path);
         }
-        let at = self.samples % FILTER;
-        self.samples = self.samples.saturating_add(1);
-        if let Some(slot) = self.recent.get_mut(at) {
-            *slot = delay;
+        self.samples = self.samples.saturating_add(1).min(FILTER);
+        self.recent.rotate_right(1);
+        if let Some(front) = self.recent.first_mut() {
+            *front = (ack.now, delay, path.unwrap_or(u32::MAX));
         }
-        if let Some(slot) = self.recent_paths.get_mut(at) {
-            *slot = path.unwrap_or(u32::MAX);
-        }
-        let known = self.samples.min(FILTER);
-        let least = self.recent.iter().take(known).copied().reduce(|a, b| if earlier(b, a) { b } else { a })?;
+        let fresh = |&&(at, ..): &&(Micros, u32, u32)| ack.now.saturating_sub(at) <= FILTER_TIME;
+        let known = || self.recent.iter().take(self.samples).filter(fresh);
+        let least = known().map(|sample| sample.1).reduce(|a, b| if earlier(b, a) { b } else { a })?;
         let one_way = least.wrapping_sub(self.ours.get()?);
         let one_way = if one_way > u32::MAX / 2 { 0 } else { one_way };
         // What waits on both ways together is an upper bound that no drift of clocks disturbs.
-        let both = match (self.recent_paths.iter().take(known).copied().min(), self.path.get()) {
+        let both = match (known().map(|sample| sample.2).min(), self.path.get()) {
             (Some(now), Some(base)) if now < u32::MAX => now.saturating_sub(base),
             _ => u32::MAX,
         };
@@ -120,7 +120,9 @@ mod tests {
     fn the_least_of_the_last_minutes_is_the_base() {
         let mut delays = Delays::default();
         let offset = u32::MAX - 5_000;
-        for (second, queue) in [(0, 20_000), (1, 0), (30, 40_000), (60, 50_000), (61, 50_000), (62, 50_000), (63, 50_000)] {
+        for (second, queue) in
+            [(0, 20_000), (1, 0), (30, 40_000), (60, 50_000), (61, 50_000), (62, 50_000), (63, 50_000)]
+        {
             let sample = delays.sample(&ack(second * SECOND, offset.wrapping_add(queue), None));
             if second == 63 {
                 assert_eq!(sample, Some(50_000));

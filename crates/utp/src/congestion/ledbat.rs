@@ -2,7 +2,7 @@
 //! it to those who do.
 //!
 //! * Slow start doubles, turns careful at the first sign of a queue, and ends when a whole round trip saw one.
-//! * Near the target, a window of `w` packets grows by about `√w / 4` packets a round trip and above it shrinks in proportion to itself,
+//! * Near the target, a window of `w` packets grows by about `√w / 8` packets a round trip and above it shrinks in proportion to itself,
 //!   so that flows of different size drift towards each other (LEDBAT++, "multiplicative decrease").
 //! * From time to time the window shrinks to nothing for one round trip, so that the queue which we keep ourselves is not taken for the
 //!   path's base delay, least of all by a late-comer (LEDBAT++, "slowdown").
@@ -25,7 +25,7 @@ const STANDING: f64 = 1.0 / 16.0;
 /// Where slow start puts the queue when it ends, as a part of the target.
 const LANDING: f64 = 0.6;
 /// The part of the excess that is given up in a round trip.
-const YIELD: f64 = 0.5;
+const YIELD: f64 = 0.8;
 /// Growth in a round trip while the queue is known to be empty, as a part of the window.
 const IDLE_LINK_GROWTH: f64 = 1.0 / 16.0;
 /// A slowdown is planned so long after the last, plus up to a quarter. It costs a round trip and a half.
@@ -225,16 +225,13 @@ impl Ledbat {
         let queue = self.queue();
         let packets = self.window / self.packet;
         let share = ack.bytes as f64 / self.window;
-        // At slow rates a single packet is a good part of the target, and the queue is a packet longer than what we see of it.
-        let packet_time = (self.base_rtt() + queue) / packets.max(1.0);
-        let aim = (self.target - packet_time * 2.5).max(self.target / 2.0);
-        let excess = queue - aim;
+        let excess = queue - self.target;
         if excess > 0.0 {
-            let per_round = (YIELD * excess / (aim + self.base_rtt())).min(0.5);
+            let per_round = (YIELD * excess / (self.target + self.base_rtt())).min(0.5);
             self.set_window(self.window - self.window * per_round * share);
         }
         if limited && excess < self.target {
-            let brisk = (packets.sqrt() / 4.0).max(0.5);
+            let brisk = (packets.sqrt() / 8.0).max(0.25);
             let gain = if self.is_short() && queue < self.target * STANDING {
                 // The link is not full, and nobody waits.
                 brisk.max(packets * IDLE_LINK_GROWTH)
@@ -257,7 +254,7 @@ impl Ledbat {
         let Phase::Slowdown { window, rtt, since, until } = self.phase else { return };
         let left = ack.in_flight.saturating_sub(ack.bytes) as f64;
         let until = match until {
-            None if left <= self.packet * MIN_PACKETS => Some(ack.now.saturating_add(self.base_rtt() as Micros)),
+            None if left <= self.packet * MIN_PACKETS => Some(ack.now.saturating_add(whole(self.base_rtt()))),
             until => until,
         };
         self.phase = Phase::Slowdown { window, rtt, since, until };
@@ -269,6 +266,11 @@ impl Ledbat {
             self.slowdown_at = Some(ack.now.saturating_add(SLOWDOWN_EVERY).saturating_add(scatter));
         }
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "saturates, and fractions of a byte or microsecond do not matter")]
+const fn whole(number: f64) -> u64 {
+    number as u64
 }
 
 impl Controller for Ledbat {
@@ -342,7 +344,7 @@ impl Controller for Ledbat {
     }
 
     fn window(&self) -> u64 {
-        self.window as u64
+        whole(self.window)
     }
 
     fn pace(&self) -> Option<u64> {
@@ -356,6 +358,6 @@ impl Controller for Ledbat {
         };
         // Timers are not good for less than a millisecond.
         let rtt = self.rtt.max(MILLI / 10) as f64;
-        Some((gain * self.window * SECOND as f64 / rtt) as u64)
+        Some(whole(gain * self.window * SECOND as f64 / rtt))
     }
 }

@@ -182,7 +182,7 @@ impl Connection {
         });
         self.pacer.set_rate(cx.now, self.control.pace().unwrap_or(0), packet);
         self.rearm(cx.now);
-        if self.wants_write && self.send.buffered() < self.send_limit(cx) / 4 * 3 {
+        if self.wants_write && self.send.buffered() < (self.send_limit(cx) / 4).saturating_mul(3) {
             self.wants_write = false;
             self.signals.writable = true;
         }
@@ -247,5 +247,7 @@ impl Connection {
 }
 
 const fn has_delay(header: &Header) -> bool {
-    header.timestamp_difference != 0 && header.timestamp_difference != NO_DELAY && header.timestamp_difference != u32::MAX
+    header.timestamp_difference != 0
+        && header.timestamp_difference != NO_DELAY
+        && header.timestamp_difference != u32::MAX
 }

@@ -17,8 +17,8 @@ use crate::{
     congestion::Controller,
     error::{Fault, StreamError},
     mtu::PathMtu,
-    packet::{CloseReason, HEADER_LENGTH},
     pacer::Pacer,
+    packet::{CloseReason, HEADER_LENGTH},
     receive::ReceiveQueue,
     rtt::Rtt,
     send::SendQueue,
@@ -50,7 +50,11 @@ pub(crate) struct Signals {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    SynSent { seq: SeqNr, sends: u32, due: bool },
+    SynSent {
+        seq: SeqNr,
+        sends: u32,
+        due: bool,
+    },
     Open,
     /// Over. What has arrived in order can still be read.
     Failed(Fault),
@@ -165,6 +169,7 @@ pub(crate) struct Connection {
     reply: u32,
     /// The round trip as timestamps of both ends show it, for who only receives.
     path_rtt: Option<Micros>,
+    ranges_sent: Micros,
     ack: AckState,
     recovery: Recovery,
     window_probe_at: Option<Micros>,
@@ -209,6 +214,7 @@ impl Connection {
             advertised: 0,
             reply: 0,
             path_rtt: None,
+            ranges_sent: 0,
             ack: AckState { quick: QUICK_ACKS, ..AckState::default() },
             recovery: Recovery::default(),
             window_probe_at: None,
@@ -321,7 +327,11 @@ impl Connection {
     fn offer_window(&mut self) {
         let (window, capacity) = (self.receive.window(), self.receive.capacity());
         let gained = window.saturating_sub(self.advertised);
-        if self.advertised < capacity / 2 && gained >= capacity / 4 && self.state == State::Open && !self.receive.ended() {
+        if self.advertised < capacity / 2
+            && gained >= capacity / 4
+            && self.state == State::Open
+            && !self.receive.ended()
+        {
             self.ack.due = true;
         }
     }

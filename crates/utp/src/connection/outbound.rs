@@ -17,9 +17,14 @@ const WITHHELD_EVERY: u32 = 16_384;
 const WITHHELD_FOLLOWERS: usize = 24;
 /// The window must have room for so many packets before one of them is a probe of the path MTU.
 const PROBE_WINDOW: u64 = 3;
+/// The extension that says why a connection is closed.
+const CLOSE_REASON_LENGTH: usize = 6;
 /// First wait before a closed window is probed, and the longest.
 const WINDOW_PROBE: Micros = 500 * MILLI;
 const WINDOW_PROBE_MAX: Micros = 15_000 * MILLI;
+
+/// What has arrived beyond the reach of a selective ack is told this often; it is long, and changes little.
+const RANGES_EVERY: Micros = 5 * MILLI;
 
 /// May routers cut a datagram?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +133,11 @@ impl Connection {
             header.ack = header.ack.minus(1);
         }
         self.receive.selective_ack(&mut scratch.mask);
-        self.receive.ranges(&mut scratch.ranges);
+        scratch.ranges.clear();
+        if cx.now.saturating_sub(self.ranges_sent) >= RANGES_EVERY {
+            self.ranges_sent = cx.now;
+            self.receive.ranges(&mut scratch.ranges);
+        }
         header.encode_extended(Some(SelectiveAck::new(&scratch.mask)), &scratch.ranges, self.ending.ours, out);
         self.acknowledged();
         self.stats.acks = self.stats.acks.saturating_add(1);
@@ -146,10 +155,10 @@ impl Connection {
             return None;
         }
         self.pace_at = None;
-        if std::mem::take(&mut self.recovery.probe_due) {
-            if let Some(batch) = self.transmit_tail_probe(cx, out) {
-                return Some(batch);
-            }
+        if std::mem::take(&mut self.recovery.probe_due)
+            && let Some(batch) = self.transmit_tail_probe(cx, out)
+        {
+            return Some(batch);
         }
         self.decay_if_idle(cx);
         let forced = std::mem::take(&mut self.window_probe_due);
@@ -176,7 +185,8 @@ impl Connection {
                 Choice::Again { len, .. } | Choice::New { len } => (len, Fragmentation::Forbidden),
                 Choice::Fin => (0, Fragmentation::Forbidden),
             };
-            let size = HEADER_LENGTH.saturating_add(len.into());
+            let extension = if len == 0 { self.fin_extension() } else { 0 };
+            let size = HEADER_LENGTH.saturating_add(len.into()).saturating_add(extension);
             match batch {
                 None => batch = Some(Batch { segment: size, fragmentation }),
                 Some(open) => {
@@ -199,6 +209,11 @@ impl Connection {
         self.pacer.spend(spent);
         self.plan_window_probe(cx);
         batch.inspect(|_| self.data_left(cx))
+    }
+
+    /// Bytes that the reason of closing adds to a FIN.
+    const fn fin_extension(&self) -> usize {
+        if self.ending.ours.is_some() { CLOSE_REASON_LENGTH } else { 0 }
     }
 
     fn data_left(&mut self, cx: &Context<'_>) {
@@ -287,7 +302,8 @@ impl Connection {
         let steady = self.send.next_lost().is_none() && self.send.withheld().is_none();
         if self.until_withheld == 0 {
             self.until_withheld = 1;
-            if steady && len == self.full_payload()
+            if steady
+                && len == self.full_payload()
                 && self.send.unnumbered() > followers
                 && room > u64::try_from(followers).unwrap_or(u64::MAX)
             {
@@ -313,7 +329,10 @@ impl Connection {
         let packet = u64::from(self.full_payload());
         let room = self.control.window().min(self.peer_window.into());
         let calm = self.recovery.backoff == 0 && self.send.next_lost().is_none() && !self.send.is_full();
-        if unnumbered == 0 || !calm || room < self.send.in_flight().saturating_add(packet).max(packet.saturating_mul(PROBE_WINDOW)) {
+        if unnumbered == 0
+            || !calm
+            || room < self.send.in_flight().saturating_add(packet).max(packet.saturating_mul(PROBE_WINDOW))
+        {
             return None;
         }
         let length = self.mtu.probe(cx.now)?;
@@ -354,7 +373,7 @@ impl Connection {
         let silence = cx.now.saturating_sub(self.last_sent);
         let timeout = self.rtt.timeout(0);
         if self.send.packets() == 0 && self.send.unnumbered() > 0 && silence > timeout {
-            self.control.handle_idle(u32::try_from(silence / timeout.max(1)).unwrap_or(u32::MAX));
+            self.control.handle_idle(u32::try_from(silence.checked_div(timeout).unwrap_or(0)).unwrap_or(u32::MAX));
         }
     }
 }

@@ -105,7 +105,10 @@ impl Connection {
     /// Nothing was acknowledged for a while.
     fn handle_silence(&mut self, cx: &Context<'_>) {
         let timeout = self.rtt.timeout(self.recovery.backoff);
-        if !self.recovery.probed && self.recovery.backoff == 0 && self.rtt.probe_timeout().is_some_and(|probe| probe < timeout) {
+        if !self.recovery.probed
+            && self.recovery.backoff == 0
+            && self.rtt.probe_timeout().is_some_and(|probe| probe < timeout)
+        {
             self.recovery.probed = true;
             self.recovery.probe_due = true;
             self.recovery.at = Some(cx.now.saturating_add(timeout));

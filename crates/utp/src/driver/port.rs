@@ -313,10 +313,10 @@ impl Task {
             }
         }
         loop {
-            if let Some(Blocked(transmit)) = self.blocked.take() {
-                if !self.send(transmit) {
-                    break;
-                }
+            if let Some(Blocked(transmit)) = self.blocked.take()
+                && !self.send(transmit)
+            {
+                break;
             }
             let most = self.port.io.batch();
             let transmit = self.port.shared().endpoint.poll_transmit(now(), most, &mut self.batch);

@@ -203,10 +203,10 @@ impl Endpoint {
     }
 
     fn find(&mut self, route: Route) -> Option<u32> {
-        if let Some((last, index)) = self.last {
-            if last == route {
-                return Some(index);
-            }
+        if let Some((last, index)) = self.last
+            && last == route
+        {
+            return Some(index);
         }
         let index = *self.routes.get(&route)?;
         self.last = Some((route, index));
@@ -291,7 +291,8 @@ impl Endpoint {
     /// The network says that nobody listens at `to`. Only calls that were not answered believe it.
     pub fn handle_unreachable(&mut self, to: SocketAddr) {
         let peer = canonical(to);
-        let calls: Vec<u32> = self.routes.iter().filter(|(route, _)| route.peer == peer).map(|(_, &index)| index).collect();
+        let calls: Vec<u32> =
+            self.routes.iter().filter(|(route, _)| route.peer == peer).map(|(_, &index)| index).collect();
         for index in calls {
             if let Some(connection) = self.slots.get_mut(index) {
                 connection.handle_unreachable();

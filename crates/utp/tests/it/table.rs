@@ -44,7 +44,9 @@ pub(crate) fn row(mbit: f64, rtt_ms: u64, loss: f64) -> Row {
 #[test]
 #[cfg_attr(debug_assertions, ignore = "a minute of work: cargo test --release -p torrent-utp")]
 fn the_committed_table_of_throughput_and_delay_holds() {
-    let mut table = String::from("| Mbit/s | RTT ms | loss % | goodput % | mean queue ms | longest ms |\n|--:|--:|--:|--:|--:|--:|\n");
+    let mut table = String::from(
+        "| Mbit/s | RTT ms | loss % | goodput % | mean queue ms | longest ms |\n|--:|--:|--:|--:|--:|--:|\n",
+    );
     let mut failures = Vec::new();
     for mbit in RATES {
         for rtt in RTTS {
@@ -53,7 +55,9 @@ fn the_committed_table_of_throughput_and_delay_holds() {
                 let line = format!("| {mbit} | {rtt} | {} | {goodput:.0} | {mean_ms:.0} | {max_ms:.0} |", loss * 100.0);
                 println!("{line}");
                 writeln!(table, "{line}").unwrap();
-                if loss == 0.0 && (goodput < 90.0 || max_ms > 120.0) {
+                // A packet takes 12 ms at 1 Mbit/s: there the longest queue is a few of them longer than the mean.
+                let longest = 120.0 + if mbit <= 1.0 { 24.0 } else { 0.0 };
+                if loss == 0.0 && (goodput < 90.0 || mean_ms > 120.0 || max_ms > longest) {
                     failures.push(line);
                 }
             }
@@ -66,4 +70,30 @@ fn the_committed_table_of_throughput_and_delay_holds() {
     assert!(failures.is_empty(), "without loss the link is filled and the queue is short: {failures:#?}");
     let committed = std::fs::read_to_string(path).unwrap();
     assert!(table == committed, "the table has changed; UPDATE_TABLE=1 writes it anew:\n{table}");
+}
+
+#[test]
+#[ignore = "prints how one row comes about: ROW=1000,300,0 cargo test --release -p torrent-utp trace -- --ignored --nocapture"]
+fn trace_of_a_row() {
+    let row = std::env::var("ROW").unwrap_or_else(|_| "1000,300,0".into());
+    let numbers: Vec<f64> = row.split(',').map(|number| number.parse().unwrap()).collect();
+    let mut net: Net = World::seeded(1);
+    let queue = net::bottleneck(numbers[0], QUEUE_MS);
+    let (there, back) = net::through(&queue, Duration::from_millis(numbers[1] as u64));
+    let pair = net::pair(&mut net, 0, there.drop(numbers[2]), back.drop(numbers[2]), net::forever());
+    let mut before = 0;
+    for n in 0..50 {
+        queue.restart_stats(net.now());
+        net.run_for(Duration::from_millis(300));
+        let received = net[pair.receiver].received();
+        let rate = (received - before) as f64 * 8.0 / 1e6 / 0.3;
+        before = received;
+        let theirs = net.with(pair.receiver, |node, _| node.utp().key.map(|_| node.utp().stats().receive_window));
+        println!(
+            "{:.1} s: {rate:.0} Mbit/s, {:?}, {theirs:?}, {:?}",
+            f64::from(n) * 0.3,
+            queue.stats(net.now()).max_delay,
+            net.with(pair.sender, |node, _| node.utp().stats())
+        );
+    }
 }

@@ -110,8 +110,12 @@ impl Peer {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let at = self.endpoint.poll_timeout()?;
         let elapsed = at.duration_since(self.start).as_micros() as i64;
-        let world = if self.drift == 0 { elapsed } else { elapsed - elapsed / 1000 * self.drift / 1000 + 2 };
-        Some(self.start + Duration::from_micros(world as u64))
+        let world = elapsed - elapsed / 1000 * self.drift / 1000;
+        let mut world = self.start + Duration::from_micros(world as u64);
+        while self.own(world) < at {
+            world += Duration::from_micros(1);
+        }
+        Some(world)
     }
 
     pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<(SocketAddr, Vec<u8>)> {
