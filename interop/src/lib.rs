@@ -11,6 +11,7 @@ mod scratch;
 mod tools;
 mod torrent;
 mod tracker;
+mod udp_proxy;
 mod wait;
 
 pub use clients::{Client, Encryption, Job, Leech, LibtorrentEncryption, Manner, libtorrent};
@@ -22,4 +23,5 @@ pub use scratch::Scratch;
 pub use tools::{cached, in_sandbox, installed, our_command};
 pub use torrent::{PIECE_LENGTH, Torrent};
 pub use tracker::Tracker;
+pub use udp_proxy::{Path, UdpProxy};
 pub use wait::{PATIENCE, until, until_after};

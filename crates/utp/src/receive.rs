@@ -187,10 +187,10 @@ impl ReceiveQueue {
         self.read = self.read.saturating_add(count);
         let passed = now.saturating_sub(self.round);
         if passed >= rtt.max(1) {
-            // Twice of what was read in a round trip lets a sender double its pace in each.
+            // Twice of what was read in a round trip lets a sender double its pace in each; more, as it measures other round trips.
             let share = u128::try_from(self.read).unwrap_or(0).saturating_mul(rtt.max(1).into());
             let share = share.checked_div(passed.into()).unwrap_or(0);
-            let wanted = usize::try_from(share).unwrap_or(usize::MAX).saturating_mul(2);
+            let wanted = usize::try_from(share).unwrap_or(usize::MAX).saturating_mul(3);
             if wanted > self.capacity {
                 self.capacity = self.capacity.saturating_mul(2).max(wanted).min(self.most_capacity);
             }

@@ -91,6 +91,8 @@ pub struct Ledbat {
     /// The queueing delay now.
     queue: Option<u32>,
     round: Round,
+    /// The shortest queue of the last round trip, in microseconds: at zero, the link has been idle for a moment.
+    least: f64,
     /// Bytes a second that the last full round trip brought.
     rate: f64,
     /// Losses of packets sent before this were answered.
@@ -122,6 +124,7 @@ impl Ledbat {
             delays: Delays::default(),
             queue: None,
             round: Round::default(),
+            least: 0.0,
             rate: 0.0,
             recovered: 0,
             deepest: 0.0,
@@ -178,6 +181,7 @@ impl Ledbat {
             return None;
         }
         let round = self.round;
+        self.least = round.least.map_or(0.0, f64::from);
         self.rate = round.delivered * SECOND as f64 / lasted as f64;
         self.round = Round { began: ack.now, ..Round::default() };
         Some(round)
@@ -232,7 +236,7 @@ impl Ledbat {
         }
         if limited && excess < self.target {
             let brisk = (packets.sqrt() / 8.0).max(0.25);
-            let gain = if self.is_short() && queue < self.target * STANDING {
+            let gain = if self.deepest >= NOISE && self.least < self.target * STANDING {
                 // The link is not full, and nobody waits.
                 brisk.max(packets * IDLE_LINK_GROWTH)
             } else if self.has_room(ack.now) {
@@ -308,7 +312,6 @@ impl Controller for Ledbat {
             return self.land(loss.now, 0.0);
         }
         self.congested = Some(loss.now);
-        self.deepest = self.queue().max(self.deepest * 0.8);
         self.undo = Some((self.window, self.threshold, self.phase));
         self.recovered = loss.now;
         self.set_window(self.window / 2.0);
@@ -354,7 +357,7 @@ impl Controller for Ledbat {
         let gain = match self.phase {
             Phase::Start => 2.0,
             Phase::Careful => 1.5,
-            Phase::Steady | Phase::Slowdown { .. } => 1.25,
+            Phase::Steady | Phase::Slowdown { .. } => 1.1,
         };
         // Timers are not good for less than a millisecond.
         let rtt = self.rtt.max(MILLI / 10) as f64;
