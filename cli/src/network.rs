@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use torrent_client::{AnnounceTo, Client, Config, Encryption, Error, Listen, StorageError, StorageErrorKind, Torrent};
+use torrent_client::{
+    AnnounceTo, Client, Config, Encryption, Error, Listen, StorageError, StorageErrorKind, Torrent, Transports,
+};
 use torrent_types::HostPort;
 
 use crate::exit::{Code, Failure, OrExit, Outcome};
@@ -19,6 +21,9 @@ pub(crate) struct NetworkOptions {
     /// Wait for peers on this port.
     #[arg(long, conflicts_with = "listen")]
     port: Option<u16>,
+    /// What carries connections to peers.
+    #[arg(long, value_enum, default_value_t)]
+    transport: TransportOption,
     /// Whether connections to peers are encrypted.
     #[arg(long, value_enum, default_value_t)]
     encryption: EncryptionOption,
@@ -37,6 +42,17 @@ pub(crate) struct NetworkOptions {
     /// Peers of a torrent that may download from us at a time.
     #[arg(long, value_name = "N", default_value_t = 8)]
     upload_slots: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum TransportOption {
+    /// TCP alone.
+    Tcp,
+    /// uTP alone: leaves the link to others who want it.
+    Utp,
+    /// TCP first, and uTP where that does not work.
+    #[default]
+    Both,
 }
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
@@ -71,6 +87,11 @@ impl NetworkOptions {
                 EncryptionOption::Allowed => Encryption::Allowed,
                 EncryptionOption::Preferred => Encryption::Preferred,
                 EncryptionOption::Required => Encryption::Required,
+            })
+            .transports(match self.transport {
+                TransportOption::Tcp => Transports::Tcp,
+                TransportOption::Utp => Transports::Utp,
+                TransportOption::Both => Transports::Both,
             })
             .announce_to(match self.announce_to {
                 AnnounceToOption::First => AnnounceTo::FirstAnswer,

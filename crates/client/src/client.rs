@@ -18,6 +18,7 @@ use torrent_disk::{Disk, DiskConfig};
 use torrent_storage::{FileStorage, Storage};
 use torrent_swarm::{Limits, Shared};
 use torrent_types::{InfoHash, PeerId};
+use torrent_utp::UdpPort;
 use torrent_wire::{ExtensionId, Extensions, Reserved, mse::SkeyHash};
 use tracing::Instrument;
 
@@ -26,7 +27,7 @@ use crate::{
     discovery::Discovery,
     event::Lazy,
     names,
-    net::{self, Acceptor, Dialer, Gate, TcpAcceptor, TcpDialer, Transport},
+    net::{self, Acceptor, Dialer, Gate, Ports, TcpAcceptor, TcpDialer, Transport, UtpAcceptor, UtpDialer},
     registry::Registry,
     scheduler::{Scheduler, SleeperKey},
     torrent::{Place, TorrentInner},
@@ -68,6 +69,8 @@ pub(crate) struct Inner {
     /// Turns to look up a name.
     pub(crate) lookups: Arc<Semaphore>,
     dialers: Vec<Arc<dyn Dialer>>,
+    /// UDP ports, one for each address family; the DHT and trackers may share them with uTP.
+    udp: Vec<UdpPort>,
     shared: Shared,
     runtime: Handle,
     next_key: AtomicU64,
@@ -109,9 +112,14 @@ impl ClientBuilder {
     pub async fn build(self) -> Result<Client, Error> {
         let Self { config, dialers, acceptors, discoveries } = self;
         let disk = Disk::start(DiskConfig::default()).map_err(Error::System)?;
-        let listener = net::listener(config.listen)?;
-        let port =
-            listener.as_ref().and_then(|listener| listener.local_addr().ok()).map_or(0, |address| address.port());
+        let Ports { tcp, udp, number: port } = Ports::bind(config.listen, config.transports)?;
+        let mut built_in: Vec<Arc<dyn Dialer>> = Vec::new();
+        if config.transports.tcp() {
+            built_in.push(Arc::new(TcpDialer));
+        }
+        if config.transports.utp() {
+            built_in.push(Arc::new(UtpDialer::new(&udp)));
+        }
         // Half for connections; the rest is for files, trackers, handshakes and the application.
         let open_files = net::open_files().and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
         let connections = config.max_connections.min(open_files / 2);
@@ -136,15 +144,18 @@ impl ClientBuilder {
             discoveries,
             events: Lazy::default(),
             lookups: Arc::new(Semaphore::new(names::MAX_LOOKUPS)),
-            dialers: std::iter::once(Arc::new(TcpDialer) as Arc<dyn Dialer>).chain(dialers).collect(),
+            dialers: built_in.into_iter().chain(dialers).collect(),
+            udp,
             shared,
             runtime: Handle::current(),
             next_key: AtomicU64::new(0),
             config,
         });
         let (gate, weak) = (Gate::default(), || Arc::downgrade(&inner));
-        let tcp = listener.map(|listener| Box::new(TcpAcceptor(listener)) as Box<dyn Acceptor>);
-        for acceptor in tcp.into_iter().chain(acceptors) {
+        let tcp = tcp.map(|listener| Box::new(TcpAcceptor(listener)) as Box<dyn Acceptor>);
+        let reachable = if port > 0 { inner.udp.as_slice() } else { &[] };
+        let utp = reachable.iter().map(|port| Box::new(UtpAcceptor::new(port)) as Box<dyn Acceptor>);
+        for acceptor in tcp.into_iter().chain(utp).chain(acceptors) {
             tasks.push(tokio::spawn(net::accept_all(weak(), acceptor, gate.clone())).abort_handle());
         }
         Ok(Client { inner, tasks })
@@ -176,6 +187,13 @@ impl Client {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.inner.port
+    }
+
+    /// The UDP ports that uTP uses, one for each address family, with the number of the TCP port: the DHT and UDP trackers may share them.
+    /// None if uTP is off.
+    #[must_use]
+    pub fn udp_ports(&self) -> &[UdpPort] {
+        &self.inner.udp
     }
 
     /// Adds a torrent: checks what is there of it, then serves that; of a magnet link, fetches the metadata first. Content

@@ -9,6 +9,7 @@ use torrent_wire::mse::Policy;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) listen: Listen,
+    pub(crate) transports: Transports,
     pub(crate) encryption: Policy,
     pub(crate) memory: usize,
     pub(crate) max_peers: usize,
@@ -32,10 +33,34 @@ pub enum Listen {
     Nowhere,
 }
 
+/// What carries connections to peers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transports {
+    /// TCP alone.
+    Tcp,
+    /// uTP alone (BEP 29).
+    Utp,
+    /// Both, on the same port. Peers are dialled over TCP first, and over uTP where that does not work; what has worked is remembered.
+    #[default]
+    Both,
+}
+
+impl Transports {
+    pub(crate) const fn tcp(self) -> bool {
+        matches!(self, Self::Tcp | Self::Both)
+    }
+
+    pub(crate) const fn utp(self) -> bool {
+        matches!(self, Self::Utp | Self::Both)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             listen: Listen::Usual(Ipv6Addr::UNSPECIFIED.into()),
+            transports: Transports::Both,
             encryption: Policy::Preferred,
             memory: 16 << 20,
             max_peers: 50,
@@ -65,6 +90,8 @@ macro_rules! setters {
 setters! {
     /// Where to wait for peers. Default: IPv6 and IPv4, port 6881 or one of the next.
     listen: Listen,
+    /// What carries connections. Default: TCP and uTP.
+    transports: Transports,
     /// Whether connections are encrypted. Default: preferred.
     encryption: Policy,
     /// Bytes of memory for pieces in flight, of all torrents together. Default 16 MiB. More helps where bandwidth times

@@ -14,7 +14,7 @@ mod scheduler;
 mod torrent;
 
 pub use client::{Client, ClientBuilder};
-pub use config::{Config, Listen};
+pub use config::{Config, Listen, Transports};
 pub use discovery::{Discovery, Seeker};
 pub use error::Error;
 pub use event::{Event, Phase};

@@ -1,4 +1,4 @@
-//! How bytes travel to peers and from them. TCP is built in; every other transport plugs in as a [`Dialer`] and an
+//! How bytes travel to peers and from them. TCP and uTP are built in; every other transport plugs in as a [`Dialer`] and an
 //! [`Acceptor`]. In: addresses to dial, streams that peers opened. Out: connections whose handshakes are done.
 //! Never: which address to dial (the swarm says), messages (see `peer`).
 
@@ -8,7 +8,9 @@ mod gate;
 mod handshake;
 mod limits;
 mod listen;
+mod ports;
 mod tcp;
+mod utp;
 
 use std::{
     fmt, io,
@@ -26,7 +28,9 @@ pub(crate) use gate::Gate;
 pub(crate) use handshake::{Offer, Opened, Torrents};
 pub(crate) use limits::open_files;
 pub(crate) use listen::accept_all;
-pub(crate) use tcp::{TcpAcceptor, TcpDialer, listener};
+pub(crate) use ports::Ports;
+pub(crate) use tcp::{TcpAcceptor, TcpDialer};
+pub(crate) use utp::{UtpAcceptor, UtpDialer};
 
 /// A reliable, ordered stream of bytes to one peer. Implemented for everything that reads and writes.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

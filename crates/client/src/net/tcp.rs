@@ -8,19 +8,13 @@ use std::{
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use super::{Acceptor, BoxFuture, BoxStream, Dialer, Incoming, Transport, bind};
-use crate::{Error, Listen};
+use super::{Acceptor, BoxFuture, BoxStream, Dialer, Incoming, Transport};
 
 /// Connections that the kernel keeps for us while we are busy.
 const BACKLOG: u32 = 512;
 
-/// Opens the listening socket.
-pub(crate) fn listener(listen: Listen) -> Result<Option<TcpListener>, Error> {
-    bind::bind(listen, open)
-}
-
-/// IPv6 sockets take IPv4 peers too.
-fn open(address: SocketAddr) -> io::Result<TcpListener> {
+/// Opens the listening socket. IPv6 sockets take IPv4 peers too.
+pub(super) fn open(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
     if address.is_ipv6() {
         socket2::SockRef::from(&socket).set_only_v6(false)?;
