@@ -24,6 +24,12 @@ impl Payload {
         Self::new(scratch, "single.bin", &[("", 12 * PIECE_LENGTH + 12_345)])
     }
 
+    /// One file of 64 MiB.
+    #[must_use]
+    pub fn large(scratch: &Scratch) -> Self {
+        Self::new(scratch, "large.bin", &[("", 64 << 20)])
+    }
+
     /// One file of one block, which is all of the only piece.
     #[must_use]
     pub fn block(scratch: &Scratch) -> Self {

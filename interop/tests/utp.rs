@@ -15,7 +15,10 @@ use std::{
 };
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use torrent_interop::{ADDRESS, Path, Process, Scratch, UdpProxy, cached, in_sandbox, installed};
+use torrent_interop::{
+    ADDRESS, Client, Job, Manner, Path, Payload, Process, Scratch, Torrent, Tracker, UdpProxy, cached, free_port,
+    in_sandbox, installed, our_command,
+};
 use torrent_utp::{UtpSocket, UtpStream};
 
 const PERIOD: usize = 8191;
@@ -118,7 +121,7 @@ async fn from(other: Other, mib: usize, path: Option<Path>) -> Option<()> {
 /// We call them.
 async fn to(other: Other, mib: usize, path: Option<Path>) -> Option<()> {
     let scratch = Scratch::new();
-    let address = SocketAddr::from((ADDRESS, torrent_interop::free_port()));
+    let address = SocketAddr::from((ADDRESS, free_port()));
     let mut process = other.start("serve", address, mib, &scratch)?;
     let proxy = match path {
         Some(path) => Some(UdpProxy::start(any(), address, path).await.expect("a port")),
@@ -174,6 +177,81 @@ async fn librqbit_utp_and_we_exchange_streams_over_a_bad_path() {
         from(Other::Rqbit, BAD_MIB, Some(BAD)).await;
         to(Other::Rqbit, BAD_MIB, Some(BAD)).await;
     }
+}
+
+/// `torrent download` over uTP and nothing else.
+async fn download(client: Client, make: fn(&Scratch) -> Payload, path: Option<Path>) -> Option<()> {
+    let (scratch, ours) = (Scratch::new(), our_command().filter(|_| in_sandbox())?);
+    let payload = make(&scratch);
+    let torrent = Torrent::create(&scratch, &payload, None)?;
+    let manner = Manner { utp: true, ..Manner::default() };
+    let job = Job { manner, ..Job::new(&scratch, "seed", &torrent, payload.folder_path()) };
+    let (_seed, address) = tokio::task::block_in_place(|| client.seed(&job))?;
+    let proxy = match path {
+        Some(path) => Some(UdpProxy::start(any(), address, path).await.expect("a port")),
+        None => None,
+    };
+    let peer = proxy.as_ref().map_or(address, UdpProxy::address);
+    let folder = scratch.folder("downloaded");
+    let mut command = Command::new(ours);
+    command
+        .args(["download", "--transport=utp"])
+        .arg(torrent.path())
+        .arg("-o")
+        .arg(&folder)
+        .arg(format!("--peer={peer}"));
+    let mut process = Process::start("torrent", command, scratch.path());
+    let status = tokio::task::spawn_blocking(move || process.wait()).await.expect("it ends");
+    assert_eq!(status.code(), Some(0));
+    payload.assert_same(&folder);
+    Some(())
+}
+
+/// `torrent seed` over uTP and nothing else.
+fn seed(client: Client, make: fn(&Scratch) -> Payload) -> Option<()> {
+    let (scratch, ours) = (Scratch::new(), our_command().filter(|_| in_sandbox())?);
+    let payload = make(&scratch);
+    let tracker = if client.needs_tracker() { Some(Tracker::start(&scratch)?) } else { None };
+    let torrent = Torrent::create(&scratch, &payload, tracker.as_ref())?;
+    let peer = SocketAddr::from((ADDRESS, free_port()));
+    let mut command = Command::new(ours);
+    command.args(["seed", "--transport=utp"]).arg(torrent.path()).arg(payload.folder_path());
+    command.arg(format!("--port={}", peer.port()));
+    let mut process = Process::start("torrent", command, scratch.path());
+    if let Some(tracker) = &tracker {
+        tracker.wait_for_seeds(torrent.info_hash(), 1);
+    }
+    let (folder, peers, manner) = (scratch.folder("downloaded"), [peer], Manner { utp: true, ..Manner::default() });
+    let job = Job { peers: &peers, manner, ..Job::new(&scratch, "leech", &torrent, &folder) };
+    client.leech(&job)?.wait();
+    client.assert_downloaded(&payload, &folder);
+    assert!(process.is_running(), "it goes on serving");
+    Some(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn we_download_from_libtorrent() {
+    download(Client::Libtorrent, Payload::large, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn we_download_from_libtorrent_over_a_bad_path() {
+    download(Client::Libtorrent, Payload::file, Some(BAD)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn we_download_from_transmission() {
+    download(Client::Transmission, Payload::large, None).await;
+}
+
+#[test]
+fn libtorrent_downloads_from_us() {
+    seed(Client::Libtorrent, Payload::large);
+}
+
+#[test]
+fn transmission_downloads_from_us() {
+    seed(Client::Transmission, Payload::large);
 }
 
 /// The address of the far side of a link of 40 Mbit/s with a queue of 300 ms.

@@ -69,6 +69,7 @@ fn start(job: &Job<'_>, how: &str) -> Option<Command> {
         command.args(settings.prefer_rc4.then_some("--prefer_rc4"));
     }
     command.args(job.manner.pex.then_some("--pex"));
+    command.args(job.manner.utp.then_some("--utp"));
     command.args(job.manner.download_limit.map(|limit| format!("--download-limit={limit}")));
     Some(command)
 }

@@ -7,6 +7,7 @@ usage: libtorrent_peer.py create PATH TORRENT PIECE_LENGTH [ANNOUNCE...]   print
 A peer prints `connected plain|plaintext|rc4 HOST` for each connection, which is its own opinion of it.
 options: --out_enc_policy=P, --in_enc_policy=P, --allowed_enc_level=L, --prefer_rc4    as in libtorrent's settings
          --pex                   exchange peers
+         --utp                   uTP and no TCP
          --download-limit=N      bytes per second"""
 
 import os
@@ -77,6 +78,9 @@ def peer(mode, torrent, folder, listen, *rest):
                      "in_enc_policy": int(policies[options["--in_enc_policy"]]),
                      "allowed_enc_level": int(levels[options["--allowed_enc_level"]]),
                      "prefer_rc4": "--prefer_rc4" in options}
+    if "--utp" in options:
+        settings |= {"enable_outgoing_utp": True, "enable_incoming_utp": True,
+                     "enable_outgoing_tcp": False, "enable_incoming_tcp": False}
     session = lt.session(settings)
     if torrent.startswith("magnet:"):
         params = lt.parse_magnet_uri(torrent)

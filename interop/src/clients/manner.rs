@@ -10,6 +10,8 @@ pub struct Manner {
     pub magnet: Option<String>,
     /// Whether to exchange peers with peers. libtorrent and Transmission only.
     pub pex: bool,
+    /// Whether to speak uTP. libtorrent then speaks nothing else; Transmission may use TCP as well.
+    pub utp: bool,
     /// Whether the tracker is a UDP one. aria2 speaks to those only with its DHT on.
     pub udp_tracker: bool,
     /// Bytes per second that a leech takes. libtorrent and Transmission only.

@@ -11,7 +11,7 @@ use super::{Client, Encryption, Job, Manner, command};
 use crate::tools;
 
 /// What has no flag.
-const SETTINGS: &str = r#""dht-enabled": false, "lpd-enabled": false, "utp-enabled": false, "port-forwarding-enabled": false,
+const SETTINGS: &str = r#""dht-enabled": false, "lpd-enabled": false, "port-forwarding-enabled": false,
 "speed-limit-up-enabled": false"#;
 
 pub(super) fn seed(job: &Job<'_>) -> Option<Command> {
@@ -31,10 +31,10 @@ fn start(job: &Job<'_>, how: &str) -> Option<Command> {
     let program = tools::installed("transmission-cli")?;
     let config = job.home.join("config");
     fs::create_dir_all(&config).expect("a folder for the settings");
-    let Manner { pex, download_limit, .. } = job.manner;
+    let Manner { pex, download_limit, utp, .. } = job.manner;
     let (limited, kilobytes) = (download_limit.is_some(), download_limit.unwrap_or_default() / 1000);
     let settings = format!(
-        r#"{{"bind-address-ipv4": "{}", "pex-enabled": {pex}, "speed-limit-down-enabled": {limited},
+        r#"{{"bind-address-ipv4": "{}", "pex-enabled": {pex}, "utp-enabled": {utp}, "speed-limit-down-enabled": {limited},
 "speed-limit-down": {kilobytes}, {SETTINGS}}}"#,
         Client::Transmission.ip()
     );
