@@ -167,7 +167,7 @@ impl Run {
                 }
                 3 => {
                     let peer = self.sides[1 - who].address;
-                    self.sides[who].endpoint.handle_unreachable(peer);
+                    self.sides[who].endpoint.handle_unreachable(peer.ip());
                 }
                 _ => self.wait(Duration::from_secs(u64::from(ops.byte()))),
             },

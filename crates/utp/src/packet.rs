@@ -14,6 +14,10 @@ pub const MAX_SELECTIVE_ACK: usize = 252;
 
 pub(crate) const EXTENSION_NONE: u8 = 0;
 pub(crate) const EXTENSION_SELECTIVE_ACK: u8 = 1;
+/// Eight bytes of flags that nobody has defined. libutp drops packets whose first extension it does not know, and it knows this one: so it
+/// stands in front of those that it does not know, which are then skipped.
+pub(crate) const EXTENSION_BITS: u8 = 2;
+const BITS_LENGTH: usize = 8;
 pub(crate) const EXTENSION_CLOSE_REASON: u8 = 3;
 /// Filler of path MTU probes. No specification has this number, so every decoder skips it.
 pub(crate) const EXTENSION_PADDING: u8 = 0x7f;
@@ -269,16 +273,22 @@ impl Header {
             }
         }
         if let Some(CloseReason(reason)) = close_reason {
+            if selective_ack.is_none_or(|sack| sack.0.is_empty()) {
+                extension(EXTENSION_BITS, BITS_LENGTH, out);
+                out.extend([0; BITS_LENGTH]);
+            }
             extension(EXTENSION_CLOSE_REASON, 4, out);
             let [high, low] = reason.to_be_bytes();
             out.extend([0, 0, high, low]);
         }
     }
 
-    /// Appends the fixed part and filler of exactly `padding` bytes, which must not be 1.
+    /// Appends the fixed part and filler of exactly `padding` bytes, which are 0 or as many as [`is_padding`] allows.
     pub(crate) fn encode_padded(&self, padding: usize, out: &mut Vec<u8>) {
-        self.encode(if padding == 0 { EXTENSION_NONE } else { EXTENSION_PADDING }, out);
-        let mut left = padding;
+        let Some(mut left) = padding.checked_sub(MIN_PADDING) else { return self.encode(EXTENSION_NONE, out) };
+        self.encode(EXTENSION_BITS, out);
+        let next = |left: usize| if left == 0 { EXTENSION_NONE } else { EXTENSION_PADDING };
+        out.extend([next(left), 8, 0, 0, 0, 0, 0, 0, 0, 0]);
         while left > 0 {
             // A block takes 2 to 257 bytes, and what is left must not be a single byte.
             let mut block = left.min(EXTENSION_HEADER + usize::from(u8::MAX));
@@ -287,11 +297,18 @@ impl Header {
             }
             left = left.saturating_sub(block);
             let body = block.saturating_sub(EXTENSION_HEADER);
-            let next = if left == 0 { EXTENSION_NONE } else { EXTENSION_PADDING };
-            out.extend([next, u8::try_from(body).unwrap_or(u8::MAX)]);
+            out.extend([next(left), u8::try_from(body).unwrap_or(u8::MAX)]);
             out.resize(out.len().saturating_add(body), 0);
         }
     }
+}
+
+/// The shortest filler.
+pub(crate) const MIN_PADDING: usize = EXTENSION_HEADER + BITS_LENGTH;
+
+/// Can filler be so long?
+pub(crate) const fn is_padding(length: usize) -> bool {
+    length == MIN_PADDING || length >= MIN_PADDING + EXTENSION_HEADER
 }
 
 /// The bitmask of a selective ack. Bit `n` stands for packet `ack_nr + 2 + n` (BEP 29, "Selective ACK").
@@ -381,6 +398,17 @@ mod tests {
     }
 
     #[test]
+    fn the_first_extension_is_one_that_libutp_knows() {
+        let mut out = Vec::new();
+        header(Kind::Fin).encode_extended(None, &[], Some(CloseReason(7)), &mut out);
+        assert_eq!(out[1], EXTENSION_BITS);
+        assert_eq!(Packet::decode(&out).unwrap().close_reason, Some(CloseReason(7)));
+        out.clear();
+        header(Kind::Data).encode_padded(MIN_PADDING, &mut out);
+        assert_eq!((out[1], out.len()), (EXTENSION_BITS, HEADER_LENGTH + MIN_PADDING));
+    }
+
+    #[test]
     fn all_extensions_fit_in_one_packet() {
         let ranges: Vec<_> = (1..=100).map(|n| (n, 2)).collect();
         let mut out = Vec::new();
@@ -410,7 +438,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn padding_of_any_length_is_skipped(padding in (2_usize..3000), payload in prop::collection::vec(any::<u8>(), 1..40)) {
+        fn padding_of_any_length_is_skipped(padding in (12_usize..3000), payload in prop::collection::vec(any::<u8>(), 1..40)) {
             let mut out = Vec::new();
             header(Kind::Data).encode_padded(padding, &mut out);
             prop_assert_eq!(out.len(), HEADER_LENGTH + padding);

@@ -443,3 +443,72 @@ impl SendQueue {
         self.segments.shrink_to_fit();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    impl SendQueue {
+        /// Nothing is forgotten: what is lost waits to be sent again, and what was overtaken is looked at.
+        fn check(&self) {
+            for (index, segment) in self.segments.iter().enumerate() {
+                let seq = self.first.plus(u16::try_from(index).unwrap());
+                assert!(segment.state != State::Lost || self.lost.contains(&seq), "{seq:?} is lost and forgotten");
+                let seen = segment.state == State::Arrived || self.gaps.contains(&seq);
+                assert!(index >= self.overtaken || seen, "{seq:?} was overtaken and is not looked at");
+                assert!(segment.state != State::Withheld || self.withheld == Some(seq), "{seq:?} never leaves");
+            }
+            let in_flight = self.segments.iter().filter(|segment| segment.state == State::InFlight);
+            assert_eq!(in_flight.map(|segment| u64::from(segment.len)).sum::<u64>(), self.in_flight);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_forgotten(ops in prop::collection::vec((0_u8..10, any::<u32>()), 1..200)) {
+            let mut queue = SendQueue::new(SeqNr(65_500));
+            // What the peer has, by distance from the first number.
+            let mut has: Vec<bool> = Vec::new();
+            let start = SeqNr(65_500);
+            for (now, (op, luck)) in ops.into_iter().enumerate() {
+                match op {
+                    0..=3 => {
+                        queue.write(&[1; 10]);
+                        let seq = queue.number(10, 10, false);
+                        has.push(false);
+                        if op == 0 && queue.withheld.is_none() {
+                            queue.withhold(seq);
+                        } else {
+                            queue.leave(seq, now as u64, 0);
+                            *has.last_mut().unwrap() = luck % 4 > 0;
+                        }
+                    }
+                    4 | 5 => {
+                        if let Some((seq, _)) = queue.next_lost() {
+                            queue.leave(seq, now as u64, 0);
+                            has[usize::from(seq.distance_from(start))] = luck % 4 > 0;
+                        }
+                    }
+                    6..=8 => {
+                        let front = has.iter().take_while(|&&has| has).count();
+                        let mut mask = vec![0; 32];
+                        for (bit, _) in has.iter().skip(front + 1).enumerate().filter(|(_, has)| **has) {
+                            mask[bit / 8] |= 1 << (bit % 8);
+                        }
+                        mask.truncate(4 * (1 + luck as usize % 8));
+                        let ack = start.plus(u16::try_from(front).unwrap()).minus(1);
+                        queue.acknowledge(ack, Some(SelectiveAck::new(&mask)), std::iter::empty()).unwrap();
+                        queue.detect_losses();
+                    }
+                    _ if luck % 4 == 0 => {
+                        queue.lose_all();
+                    }
+                    _ => queue.release_withheld(),
+                }
+                queue.check();
+            }
+        }
+    }
+}

@@ -393,6 +393,11 @@ impl Connection {
         }
     }
 
+    /// A SYN of ours was not answered yet.
+    pub(crate) const fn is_dialling(&self) -> bool {
+        matches!(self.state, State::SynSent { .. })
+    }
+
     pub(crate) const fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
     }

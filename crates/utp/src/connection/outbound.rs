@@ -4,7 +4,7 @@
 use super::{Connection, Context, State, full_payload};
 use crate::{
     clock::{MILLI, Micros},
-    packet::{EXTENSION_NONE, HEADER_LENGTH, Header, Kind, SelectiveAck},
+    packet::{EXTENSION_NONE, HEADER_LENGTH, Header, Kind, MIN_PADDING, SelectiveAck, is_padding},
     seq::SeqNr,
 };
 
@@ -18,7 +18,7 @@ const WITHHELD_FOLLOWERS: usize = 24;
 /// The window must have room for so many packets before one of them is a probe of the path MTU.
 const PROBE_WINDOW: u64 = 3;
 /// The extension that says why a connection is closed.
-const CLOSE_REASON_LENGTH: usize = 6;
+const CLOSE_REASON_LENGTH: usize = MIN_PADDING + 6;
 /// First wait before a closed window is probed, and the longest.
 const WINDOW_PROBE: Micros = 500 * MILLI;
 const WINDOW_PROBE_MAX: Micros = 15_000 * MILLI;
@@ -340,9 +340,10 @@ impl Connection {
             self.pace_at = self.pacer.next(cx.now, packet);
             return None;
         }
-        let mut len = u16::try_from(unnumbered).unwrap_or(u16::MAX).min(self.full_payload());
-        if full_payload(length) == len.saturating_add(1) {
-            // No filler has one byte.
+        // The rest of the datagram is filler, which has a shortest length.
+        let most = full_payload(length).saturating_sub(u16::try_from(MIN_PADDING).unwrap_or(u16::MAX));
+        let mut len = u16::try_from(unnumbered).unwrap_or(u16::MAX).min(self.full_payload()).min(most);
+        if !is_padding(usize::from(full_payload(length)).saturating_sub(len.into())) {
             len = len.saturating_sub(1);
         }
         if len == 0 {

@@ -48,8 +48,14 @@ impl Io {
         self.local
     }
 
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        self.socket.readable().await
+    /// Waits for datagrams, or for an error that the network reports. Is there such an error?
+    pub(super) async fn readable(&self) -> io::Result<bool> {
+        Ok(self.socket.ready(Interest::READABLE | Interest::ERROR).await?.is_error())
+    }
+
+    /// The errors that were reported have been taken: waits for new ones.
+    pub(super) fn errors_taken(&self) {
+        let _ = self.socket.try_io(Interest::ERROR, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
     }
 
     pub(super) async fn writable(&self) -> io::Result<()> {
@@ -65,7 +71,7 @@ impl Io {
         self.socket.try_io(Interest::READABLE, || self.state.recv(UdpSockRef::from(&self.socket), buffers, metas))
     }
 
-    /// Takes an error that the network has reported: the address that is unreachable, if that is what it says.
+    /// Takes an error that the network has reported: the host that says so, if it says that something is unreachable.
     pub(super) fn take_error(&self) -> Option<Option<SocketAddr>> {
         let error = self.state.recv_transport_error(UdpSockRef::from(&self.socket)).ok()??;
         Some(match error.payload {

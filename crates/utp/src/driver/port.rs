@@ -256,7 +256,11 @@ impl Task {
             let (port, is_blocked) = (&self.port, self.blocked.is_some());
             tokio::select! {
                 biased;
-                result = port.io.readable() => if result.is_err() { return },
+                result = port.io.readable() => match result {
+                    Ok(true) => self.take_errors(),
+                    Ok(false) => {}
+                    Err(_) => return,
+                },
                 () = port.changed.notified() => {}
                 () = &mut sleep, if deadline.is_some() => {}
                 result = port.io.writable(), if is_blocked => if result.is_err() { return },
@@ -273,19 +277,8 @@ impl Task {
         let count = match self.port.io.receive(&mut buffers, &mut metas) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            Err(_) => {
-                let mut unreachable = Vec::new();
-                let mut any = false;
-                while let Some(error) = self.port.io.take_error() {
-                    any = true;
-                    unreachable.extend(error);
-                }
-                let mut shared = self.port.shared();
-                for address in unreachable {
-                    shared.endpoint.handle_unreachable(address);
-                }
-                return any;
-            }
+            // An error of something that was sent, which is told in the queue of errors.
+            Err(_) => return false,
         };
         let now = now();
         let mut shared = self.port.shared();
@@ -301,6 +294,16 @@ impl Task {
             }
         }
         true
+    }
+
+    /// Takes what the network says about datagrams that it did not deliver.
+    fn take_errors(&self) {
+        while let Some(error) = self.port.io.take_error() {
+            if let Some(address) = error {
+                self.port.shared().endpoint.handle_unreachable(address.ip());
+            }
+        }
+        self.port.io.errors_taken();
     }
 
     /// Lets the endpoint do what it has to, and sends what it wants to. Returns its deadline.

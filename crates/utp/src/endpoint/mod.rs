@@ -7,7 +7,7 @@ mod slots;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::Instant,
 };
 
@@ -288,17 +288,21 @@ impl Endpoint {
         }
     }
 
-    /// The network says that nobody listens at `to`. Only calls that were not answered believe it.
-    pub fn handle_unreachable(&mut self, to: SocketAddr) {
-        let peer = canonical(to);
-        let calls: Vec<u32> =
-            self.routes.iter().filter(|(route, _)| route.peer == peer).map(|(_, &index)| index).collect();
-        for index in calls {
-            if let Some(connection) = self.slots.get_mut(index) {
-                connection.handle_unreachable();
-                self.signal(index);
-                self.enqueue(index);
-            }
+    /// The host says that nobody listens at the port. Systems do not tell which port was meant, and anybody can say so: it ends the one call
+    /// to this host that was not answered, if there is one.
+    pub fn handle_unreachable(&mut self, host: IpAddr) {
+        let slots = &self.slots;
+        let mut calls = self
+            .routes
+            .iter()
+            .filter(|(route, _)| route.peer.ip() == host)
+            .map(|(_, &index)| index)
+            .filter(|&index| slots.get(index).is_some_and(Connection::is_dialling));
+        let (Some(index), None) = (calls.next(), calls.next()) else { return };
+        if let Some(connection) = self.slots.get_mut(index) {
+            connection.handle_unreachable();
+            self.signal(index);
+            self.enqueue(index);
         }
     }
 
