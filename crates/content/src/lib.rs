@@ -8,9 +8,11 @@ mod check;
 pub mod create;
 mod engine;
 mod hashes;
+mod names;
 pub mod verify;
 
 pub use check::{Check, CheckReport, Checked};
 pub use create::{Builder, CreateError, Version};
 pub use hashes::{Hashes, Sha1Hashes};
+pub use names::layout;
 pub use verify::{Report, Verifier};

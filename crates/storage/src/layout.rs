@@ -7,10 +7,13 @@ use std::{
     sync::Arc,
 };
 
+use crate::names::{self, Names};
+
 /// One file of a torrent, as storage sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FileEntry {
     path: PathBuf,
+    exact: Option<Box<Path>>,
     length: u64,
     pad: bool,
 }
@@ -18,13 +21,27 @@ pub struct FileEntry {
 impl FileEntry {
     /// A file of `length` bytes at `path`, relative to the storage's root.
     pub fn new(path: impl Into<PathBuf>, length: u64) -> Self {
-        Self { path: path.into(), length, pad: false }
+        Self { path: path.into(), exact: None, length, pad: false }
     }
 
     /// `length` zero bytes that belong to the torrent and are never stored. BEP 47 § "Padding files".
     #[must_use]
     pub fn pad(length: u64) -> Self {
-        Self { path: PathBuf::new(), length, pad: true }
+        Self { path: PathBuf::new(), exact: None, length, pad: true }
+    }
+
+    /// The exact path that the torrent gives it, where that is not its `path`, or a second place where it may be. What lies there
+    /// is this file, although it would not be put there.
+    #[must_use]
+    pub fn exact(mut self, path: impl Into<PathBuf>) -> Self {
+        self.exact = Some(path.into().into());
+        self
+    }
+
+    /// Its names on disk.
+    #[must_use]
+    pub fn names(&self) -> Names<'_> {
+        Names { path: &self.path, exact: self.exact.as_deref() }
     }
 
     /// Where it lies below the storage's root; empty for a pad.
@@ -117,6 +134,20 @@ impl Layout {
         })
     }
 
+    /// The same files, each with the path under which it is found below `root`.
+    #[must_use]
+    pub(crate) fn found_below(&self, root: &Path) -> Self {
+        let files: Vec<_> = self.files.iter().filter(|file| !file.pad).map(FileEntry::names).collect();
+        let mut places = names::find(root, &files).into_iter();
+        let files = self.files.iter().map(|file| match file.pad {
+            true => file.clone(),
+            false => {
+                FileEntry { path: places.next().map_or_else(|| file.path.clone(), |place| place.path), ..file.clone() }
+            }
+        });
+        Self { files: files.collect(), starts: Arc::clone(&self.starts) }
+    }
+
     /// Whether `length` bytes at `offset` lie inside the torrent.
     #[must_use]
     pub fn contains(&self, offset: u64, length: u64) -> bool {
@@ -135,7 +166,13 @@ fn normal(file: FileEntry) -> Result<FileEntry, LayoutError> {
     if file.path.components().next().is_none() || !file.path.components().all(|part| is_name(&part)) {
         return Err(LayoutError::UnsafePath(file.path));
     }
-    Ok(FileEntry { path: file.path.components().collect(), ..file })
+    let exact = file.exact.map(|exact| exact.components().collect::<PathBuf>());
+    if let Some(exact) = &exact {
+        if exact.as_os_str().is_empty() || !exact.components().all(|part| is_name(&part)) {
+            return Err(LayoutError::UnsafePath(exact.clone()));
+        }
+    }
+    Ok(FileEntry { path: file.path.components().collect(), exact: exact.map(Into::into), ..file })
 }
 
 /// The part of one file that a range of the torrent touches: at least one byte.
@@ -178,6 +215,9 @@ mod tests {
     fn paths_that_could_leave_the_root_are_refused() {
         for bad in ["", "/etc/passwd", "..", "a/../b", "../a", ".", "./a", "a\0b"] {
             assert_eq!(layout(&[bad]), Err(LayoutError::UnsafePath(bad.into())), "{bad:?}");
+        }
+        for bad in ["", "..", "/b", "b/.."] {
+            assert!(Layout::new([FileEntry::new("a", 1).exact(bad)]).is_err(), "{bad:?}");
         }
         assert_eq!(layout(&["a//b/./c/"]).unwrap().files()[0].path(), Path::new("a/b/c"));
     }

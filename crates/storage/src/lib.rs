@@ -12,6 +12,7 @@ mod file;
 mod gather;
 mod layout;
 mod memory;
+pub mod names;
 mod presence;
 mod storage;
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use torrent_content::Hashes;
 use torrent_disk::{Checked, Event as DiskEvent, Listener, TorrentDisk, Verdict};
 use torrent_metainfo::{Info, Metainfo};
-use torrent_storage::{FileEntry, Layout, Storage, StorageError};
+use torrent_storage::{Layout, Storage, StorageError};
 use torrent_swarm::{Failure, Outcome};
 use torrent_types::{Bitfield, Geometry, PieceIndex};
 
@@ -40,11 +40,7 @@ impl Content {
 /// Opens the storage of a torrent. Makes nothing on disk.
 pub(super) fn open(torrent: &Arc<TorrentInner>, metainfo: Metainfo, storage: &dyn Storage) -> Result<Content, Error> {
     let info = metainfo.info();
-    let entry = |file: &torrent_metainfo::File| match file.is_pad() {
-        true => FileEntry::pad(file.length()),
-        false => FileEntry::new(file.path().as_str(), file.length()),
-    };
-    let layout = Layout::new(info.files().iter().filter(|file| file.symlink().is_none()).map(entry))?;
+    let layout = torrent_content::layout(info)?;
     let geometry = info.geometry();
     let hashes = Hashes::new(info.clone(), metainfo.piece_layers().clone());
     let listener = Arc::new(Reports(Arc::downgrade(torrent)));

@@ -11,14 +11,17 @@ mod stream;
 mod walk;
 mod write;
 
-use std::{ops::ControlFlow, path::Path};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 pub use error::CreateError;
 pub use glob::{Glob, GlobError};
 pub use piece_length::automatic_piece_length;
-pub use plan::{Plan, PlannedFile, Progress};
+pub use plan::{Plan, PlannedFile, Progress, default_name};
 use torrent_bencode::Value;
-use torrent_metainfo::Metainfo;
+use torrent_metainfo::{Limits, Metainfo};
 use torrent_types::{HostPort, InfoHash};
 pub use walk::{SkipReason, Skipped};
 
@@ -90,6 +93,10 @@ pub struct Builder {
     symlinks: Symlinks,
     include: Vec<Glob>,
     exclude: Vec<Glob>,
+    left_out: Vec<PathBuf>,
+    piece_count: Option<u32>,
+    max_piece_length: Option<u32>,
+    limits: Limits,
     threads: usize,
     trackers: Vec<Vec<String>>,
     web_seeds: Vec<String>,
@@ -175,6 +182,31 @@ impl Builder {
     /// Leaves out files and folders that match. Wins over [`Self::include`].
     pub fn exclude(mut self, pattern: Glob) -> Self {
         self.exclude.push(pattern);
+        self
+    }
+
+    /// Leaves out a file, such as the torrent itself if it goes into the folder. By what it is: a link to it is left out, too.
+    pub fn leave_out(mut self, path: impl Into<PathBuf>) -> Self {
+        self.left_out.push(path.into());
+        self
+    }
+
+    /// How many pieces are wanted, about: the piece length becomes the power of two that gives the next number that is not
+    /// larger, as far as there is one. No effect with [`Self::piece_length`].
+    pub const fn piece_count(mut self, pieces: u32) -> Self {
+        self.piece_count = Some(pieces);
+        self
+    }
+
+    /// The longest pieces that a length chosen by itself may have, in bytes. No effect with [`Self::piece_length`].
+    pub const fn max_piece_length(mut self, bytes: u32) -> Self {
+        self.max_piece_length = Some(bytes);
+        self
+    }
+
+    /// What those who read the torrent take. A torrent of more values is not made. Default: [`Limits::default`].
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 

@@ -33,9 +33,45 @@ pub fn automatic_piece_length(length: u64) -> u32 {
     piece_length
 }
 
+/// Bytes per piece for content of `length` bytes, with what the caller wishes: at most so many pieces, and none longer.
+pub(super) fn wished_piece_length(length: u64, pieces: Option<u32>, longest: Option<u32>) -> u32 {
+    let wished = match pieces {
+        Some(pieces) => {
+            let mut piece_length = BLOCK_LENGTH;
+            while piece_length < MAX_PIECE_LENGTH && length.div_ceil(piece_length.into()) > u64::from(pieces.max(1)) {
+                piece_length = piece_length.saturating_mul(2);
+            }
+            piece_length
+        }
+        None => automatic_piece_length(length),
+    };
+    // The next power of two that is not above.
+    let longest = longest.map_or(MAX_PIECE_LENGTH, |longest| 1 << longest.max(BLOCK_LENGTH).ilog2());
+    wished.min(longest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wishes_are_met_as_far_as_they_can() {
+        for (length, pieces, longest, expected) in [
+            (1 << 30, None, None, 512 << 10),
+            (1 << 30, Some(1000), None, 2 << 20),
+            (1 << 30, Some(1024), None, 1 << 20),
+            (1 << 30, Some(0), None, 512 << 20),
+            (1 << 40, Some(1), None, MAX_PIECE_LENGTH),
+            (100, Some(1000), None, 16 << 10),
+            (1 << 40, None, Some(4 << 20), 4 << 20),
+            (1 << 40, None, Some((4 << 20) + 1), 4 << 20),
+            (1 << 40, None, Some(1), 16 << 10),
+            (1 << 30, None, Some(64 << 20), 512 << 10),
+            (1 << 30, Some(10), Some(1 << 20), 1 << 20),
+        ] {
+            assert_eq!(wished_piece_length(length, pieces, longest), expected, "{length} {pieces:?} {longest:?}");
+        }
+    }
 
     #[test]
     fn as_libtorrent_chooses() {

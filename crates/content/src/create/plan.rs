@@ -11,8 +11,9 @@ use torrent_metainfo::{Attributes, MAX_PIECE_LENGTH, Metainfo};
 use torrent_types::{BLOCK_LENGTH, Geometry};
 
 use super::{
-    Builder, CreateError, FileOrder, Skipped, Version, automatic_piece_length,
-    walk::{Found, Walk},
+    Builder, CreateError, FileOrder, Skipped, Version,
+    piece_length::wished_piece_length,
+    walk::{Found, State, Walk},
     write::{self, Hashes},
 };
 use crate::engine::{Extent, Fault, Job, Outcome, hash_pieces};
@@ -37,6 +38,7 @@ pub struct PlannedFile {
     pub(super) offset: u64,
     pub(super) attributes: Attributes,
     pub(super) symlink: Option<Vec<String>>,
+    pub(super) state: Option<State>,
 }
 
 impl PlannedFile {
@@ -83,17 +85,25 @@ impl Plan {
         let name = name(&builder, path)?;
         let Walk { mut files, skipped, is_folder } = Walk::new(path, &builder)?;
         if files.is_empty() {
-            return Err(CreateError::NoFiles);
+            return Err(CreateError::NoFiles { left_out: skipped.len() });
         }
         sort(&mut files, if builder.version.has_v2() { FileOrder::Tree } else { builder.order });
 
         let content = files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.length));
-        let piece_length = builder.piece_length.unwrap_or_else(|| automatic_piece_length(content));
+        let piece_length = builder
+            .piece_length
+            .unwrap_or_else(|| wished_piece_length(content, builder.piece_count, builder.max_piece_length));
         check_piece_length(piece_length, builder.version)?;
         let files = lay_out(files, piece_length, &builder);
         let total = files.last().map_or(0, |file| file.offset.saturating_add(file.length));
         let geometry = Geometry::new(total, piece_length).map_err(|_| CreateError::TooManyPieces)?;
-        Ok(Self { builder, name, is_folder, files, geometry, skipped })
+        let plan = Self { builder, name, is_folder, files, geometry, skipped };
+        // Now, and not when all is read.
+        let (found, limit) = (write::count_values(&plan), plan.builder.limits.values());
+        if found > limit {
+            return Err(CreateError::TooManyValues { found, limit });
+        }
+        Ok(plan)
     }
 
     /// A file that was read already.
@@ -105,6 +115,7 @@ impl Plan {
             offset: 0,
             attributes: Attributes::default(),
             symlink: None,
+            state: None,
         };
         Self { builder, name, is_folder: false, files: vec![file], geometry, skipped: Vec::new() }
     }
@@ -172,7 +183,8 @@ impl Plan {
         }
         // A file that has grown would leave its end out.
         self.extents()?;
-        Metainfo::from_bytes(write::torrent(&self, &hashes)).map_err(CreateError::Invalid)
+        let limits = self.builder.limits.max_bytes(usize::MAX);
+        Metainfo::from_bytes_within(write::torrent(&self, &hashes), &limits).map_err(CreateError::Invalid)
     }
 
     /// What to read; files must be as long as they were.
@@ -182,7 +194,7 @@ impl Plan {
             .map(|file| {
                 if let Some(path) = &file.disk {
                     let metadata = fs::metadata(path).map_err(|error| CreateError::Io { path: path.clone(), error })?;
-                    if metadata.len() != file.length {
+                    if file.state.is_some_and(|state| state != State::of(&metadata)) {
                         return Err(CreateError::Changed { path: path.clone() });
                     }
                 }
@@ -193,18 +205,21 @@ impl Plan {
 }
 
 fn name(builder: &Builder, path: &Path) -> Result<String, CreateError> {
-    let name = match &builder.name {
-        Some(name) => name.clone(),
-        // `.` and `..` have a name, too.
-        None => match path
-            .file_name()
-            .map(ToOwned::to_owned)
-            .or_else(|| fs::canonicalize(path).ok()?.file_name().map(ToOwned::to_owned))
-        {
-            Some(name) => name.into_string().map_err(|_| CreateError::NotUtf8 { path: path.to_owned() })?,
-            None => return Err(CreateError::Name),
-        },
-    };
+    match &builder.name {
+        Some(name) => check_name(name).map(|()| name.clone()),
+        None => default_name(path),
+    }
+}
+
+/// The name of a torrent of what lies at `path`, where none is given: its last element, or that of the folder that `.` or `..`
+/// stands for.
+///
+/// # Errors
+/// If there is no such element, or it is not UTF-8.
+pub fn default_name(path: &Path) -> Result<String, CreateError> {
+    let of_folder = || fs::canonicalize(path).ok()?.file_name().map(ToOwned::to_owned);
+    let name = path.file_name().map(ToOwned::to_owned).or_else(of_folder).ok_or(CreateError::Name)?;
+    let name = name.into_string().map_err(|_| CreateError::NotUtf8 { path: path.to_owned() })?;
     check_name(&name)?;
     Ok(name)
 }
@@ -241,8 +256,16 @@ fn lay_out(files: Vec<Found>, piece_length: u32, builder: &Builder) -> Vec<Plann
         let mut attributes = Attributes::default();
         attributes.executable = note && file.executable;
         attributes.symlink = file.symlink.is_some();
-        let Found { elements, disk, length, symlink, .. } = file;
-        planned.push(PlannedFile { elements, disk: Some(disk), length, offset, attributes, symlink });
+        let Found { elements, disk, length, symlink, state, .. } = file;
+        planned.push(PlannedFile {
+            elements,
+            disk: Some(disk),
+            length,
+            offset,
+            attributes,
+            symlink,
+            state: Some(state),
+        });
         offset = offset.saturating_add(length);
         let padding = offset.checked_next_multiple_of(piece_length.into()).map_or(0, |end| end.saturating_sub(offset));
         if pads && length > 0 && padding > 0 {
@@ -255,6 +278,7 @@ fn lay_out(files: Vec<Found>, piece_length: u32, builder: &Builder) -> Vec<Plann
                 offset,
                 attributes,
                 symlink: None,
+                state: None,
             });
             offset = offset.saturating_add(padding);
         }

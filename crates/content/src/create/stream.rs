@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use sha1::Sha1;
 use sha2::Digest;
 use torrent_hash::{interleave::leaves, merkle};
-use torrent_metainfo::Metainfo;
+use torrent_metainfo::{Limits, Metainfo};
 use torrent_types::{BLOCK_LENGTH, Geometry, MAX_PIECES};
 
 use super::{
@@ -50,7 +50,8 @@ impl Builder {
         }
         let geometry = Geometry::new(total, piece_length).map_err(|_| CreateError::TooManyPieces)?;
         let plan = Plan::of_one_file(self, name, geometry);
-        Metainfo::from_bytes(write::torrent(&plan, &hashes)).map_err(CreateError::Invalid)
+        let limits = Limits::default().max_bytes(usize::MAX);
+        Metainfo::from_bytes_within(write::torrent(&plan, &hashes), &limits).map_err(CreateError::Invalid)
     }
 }
 

@@ -1,11 +1,14 @@
 //! Which files there are below a path. In: the path and the rules. Out: what was found, and what was left out and why.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Component, Path, PathBuf},
+    time::SystemTime,
 };
 
 use super::{Builder, CreateError, Symlinks};
+use crate::engine::open_file;
 use torrent_metainfo::path::MAX_DEPTH;
 
 /// What desktops leave behind, in lower case. The others begin with a dot.
@@ -21,6 +24,36 @@ pub(super) struct Found {
     pub(super) executable: bool,
     /// Where it leads, below the folder.
     pub(super) symlink: Option<Vec<String>>,
+    /// What it was when it was found.
+    pub(super) state: State,
+}
+
+/// By which it shows that a file has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    length: u64,
+    modified: Option<SystemTime>,
+    /// Device and number: a file that was replaced has another.
+    #[cfg(unix)]
+    identity: (u64, u64),
+}
+
+impl State {
+    pub(super) fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+            #[cfg(unix)]
+            identity: identity(metadata),
+        }
+    }
+}
+
+/// Device and number of a file.
+#[cfg(unix)]
+fn identity(metadata: &fs::Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.dev(), metadata.ino())
 }
 
 /// Something on disk that does not go into the torrent.
@@ -45,6 +78,8 @@ pub enum SkipReason {
     Litter,
     /// No included pattern matches.
     NotIncluded,
+    /// [`Builder::leave_out`] names it.
+    LeftOut,
     /// Neither file nor folder nor symlink.
     Special,
     /// A symlink.
@@ -73,9 +108,13 @@ impl Walk {
         let metadata = fs::metadata(root).map_err(|error| failed(root, error))?;
         let mut walk = Self { is_folder: metadata.is_dir(), ..Self::default() };
         if !walk.is_folder {
-            walk.add_file(Vec::new(), root.to_owned(), &metadata);
+            if !metadata.is_file() {
+                return Err(CreateError::Special { path: root.to_owned() });
+            }
+            walk.add_file(Vec::new(), root.to_owned(), &metadata)?;
             return Ok(walk);
         }
+        let left_out = LeftOut::new(&rules.left_out);
         let real = fs::canonicalize(root).map_err(|error| failed(root, error))?;
         let mut folders = vec![Folder { elements: Vec::new(), disk: root.to_owned(), real, parent: None }];
         let mut next = 0;
@@ -83,7 +122,7 @@ impl Walk {
             let (disk, elements) = (folder.disk.clone(), folder.elements.clone());
             for entry in fs::read_dir(&disk).map_err(|error| failed(&disk, error))? {
                 let entry = entry.map_err(|error| failed(&disk, error))?;
-                walk.add(&entry, &elements, next, &mut folders, rules)?;
+                walk.add(&entry, &elements, next, &mut folders, (rules, &left_out))?;
             }
             next = next.saturating_add(1);
         }
@@ -96,10 +135,14 @@ impl Walk {
         parent: &[String],
         parent_number: usize,
         folders: &mut Vec<Folder>,
-        rules: &Builder,
+        (rules, left_out): (&Builder, &LeftOut),
     ) -> Result<(), CreateError> {
         let disk = entry.path();
-        let Ok(name) = entry.file_name().into_string() else { return Err(CreateError::NotUtf8 { path: disk }) };
+        // A name that is not UTF-8 can still be excluded.
+        let (name, is_utf8) = match entry.file_name().into_string() {
+            Ok(name) => (name, true),
+            Err(name) => (name.to_string_lossy().into_owned(), false),
+        };
         let kind = entry.file_type().map_err(|error| failed(&disk, error))?;
         let mut elements = parent.to_vec();
         elements.push(name);
@@ -112,6 +155,9 @@ impl Walk {
             self.skipped.push(Skipped { path: disk, reason });
             return Ok(());
         }
+        if !is_utf8 {
+            return Err(CreateError::NotUtf8 { path: disk });
+        }
         let is_included = rules.include.is_empty() || rules.include.iter().any(|glob| glob.matches(&path));
         if kind.is_symlink() {
             match rules.symlinks {
@@ -123,11 +169,12 @@ impl Walk {
                     let root = folders.first().map_or_else(PathBuf::new, |root| root.real.clone());
                     let symlink = target(&disk, parent, &root).ok_or(CreateError::Symlink { path: disk.clone() })?;
                     let executable = is_executable(&metadata);
-                    self.files.push(Found { elements, disk, length: 0, executable, symlink: Some(symlink) });
+                    let state = State::of(&metadata);
+                    self.files.push(Found { elements, disk, length: 0, executable, symlink: Some(symlink), state });
                     return Ok(());
                 }
                 Symlinks::Keep => {}
-                Symlinks::Follow => metadata = fs::metadata(&disk).map_err(|error| failed(&disk, error))?,
+                Symlinks::Follow => metadata = followed(&disk)?,
             }
         }
         if metadata.is_dir() {
@@ -140,20 +187,67 @@ impl Walk {
                 above = folder.parent.and_then(|parent| folders.get(parent));
             }
             folders.push(Folder { elements, disk, real, parent: Some(parent_number) });
+        } else if left_out.has(&disk, &metadata) {
+            self.skipped.push(Skipped { path: disk, reason: SkipReason::LeftOut });
         } else if !is_included {
             self.skipped.push(Skipped { path: disk, reason: SkipReason::NotIncluded });
         } else if metadata.is_file() {
-            self.add_file(elements, disk, &metadata);
+            self.add_file(elements, disk, &metadata)?;
         } else {
             self.skipped.push(Skipped { path: disk, reason: SkipReason::Special });
         }
         Ok(())
     }
 
-    fn add_file(&mut self, elements: Vec<String>, disk: PathBuf, metadata: &fs::Metadata) {
+    fn add_file(&mut self, elements: Vec<String>, disk: PathBuf, metadata: &fs::Metadata) -> Result<(), CreateError> {
         let executable = is_executable(metadata);
-        self.files.push(Found { elements, disk, length: metadata.len(), executable, symlink: None });
+        if metadata.len() == 0 && has_content(&disk).map_err(|error| failed(&disk, error))? {
+            return Err(CreateError::NoLength { path: disk });
+        }
+        let state = State::of(metadata);
+        self.files.push(Found { elements, disk, length: metadata.len(), executable, symlink: None, state });
+        Ok(())
     }
+}
+
+/// Files that stay out, wherever they are met: by what they are and not by what they are called.
+struct LeftOut {
+    paths: Vec<PathBuf>,
+    #[cfg(unix)]
+    identities: Vec<(u64, u64)>,
+}
+
+impl LeftOut {
+    fn new(paths: &[PathBuf]) -> Self {
+        Self {
+            paths: paths.iter().filter_map(|path| fs::canonicalize(path).ok()).collect(),
+            #[cfg(unix)]
+            identities: paths.iter().filter_map(|path| Some(identity(&fs::metadata(path).ok()?))).collect(),
+        }
+    }
+
+    fn has(&self, disk: &Path, metadata: &fs::Metadata) -> bool {
+        if self.paths.is_empty() || !metadata.is_file() {
+            return false;
+        }
+        #[cfg(unix)]
+        if self.identities.contains(&identity(metadata)) {
+            return true;
+        }
+        fs::canonicalize(disk).is_ok_and(|real| self.paths.contains(&real))
+    }
+}
+
+/// Files below `/proc` and the like do not say how long they are.
+fn has_content(disk: &Path) -> io::Result<bool> {
+    Ok(open_file(disk)?.read(&mut [0])? > 0)
+}
+
+fn followed(link: &Path) -> Result<fs::Metadata, CreateError> {
+    fs::metadata(link).map_err(|error| match (error.kind(), fs::read_link(link)) {
+        (io::ErrorKind::NotFound, Ok(target)) => CreateError::DanglingSymlink { path: link.to_owned(), target },
+        _ => failed(link, error),
+    })
 }
 
 fn failed(path: &Path, error: io::Error) -> CreateError {

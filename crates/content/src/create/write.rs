@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use torrent_bencode::{DictEncoder, Encoder, Value};
 use torrent_hash::merkle;
-use torrent_metainfo::nodes_value;
+use torrent_metainfo::{Attributes, nodes_value};
 use torrent_types::PieceIndex;
 
 use super::{Plan, PlannedFile};
@@ -43,6 +43,58 @@ impl Hashes {
         let first = usize::try_from(file.offset.checked_div(piece_length).unwrap_or_default()).unwrap_or(usize::MAX);
         let count = usize::try_from(file.length.div_ceil(piece_length)).unwrap_or(usize::MAX);
         self.v2.get(first..first.saturating_add(count)).unwrap_or_default()
+    }
+}
+
+/// How many values the torrent will have, as [`Limits`](torrent_metainfo::Limits) count them: each end of a list or dictionary
+/// is one, too.
+pub(super) fn count_values(plan: &Plan) -> usize {
+    /// Those of a dictionary or list itself, and of a key with a plain value.
+    const CONTAINER: usize = 2;
+    const PAIR: usize = 2;
+    let builder = &plan.builder;
+    let (v1, v2) = (builder.version.has_v1(), builder.version.has_v2());
+    let urls = |urls: &[String]| urls.len().saturating_add(CONTAINER + PAIR);
+    let mut count = 64_usize;
+    count = count.saturating_add(urls(&builder.web_seeds)).saturating_add(urls(&builder.http_seeds));
+    count = count.saturating_add(builder.trackers.iter().map(|tier| urls(tier)).sum());
+    count = count.saturating_add(builder.nodes.len().saturating_mul(4));
+    count = count.saturating_add(builder.similar.len()).saturating_add(builder.collections.len());
+    for (_, value) in builder.values.iter().chain(&builder.info_values) {
+        count = count.saturating_add(1).saturating_add(values_in(value));
+    }
+    let mut above: &[String] = &[];
+    for file in &plan.files {
+        let attr = if file.attributes == Attributes::default() { 0 } else { PAIR };
+        let symlink = file.symlink.as_ref().map_or(0, |target| target.len().saturating_add(CONTAINER + 1));
+        let both = symlink.saturating_add(attr);
+        if v1 && plan.is_folder {
+            // Dictionary, length, path with its elements.
+            let own = const { CONTAINER + PAIR + 1 + CONTAINER };
+            count = count.saturating_add(own).saturating_add(both).saturating_add(file.elements.len());
+        }
+        if v2 && !file.attributes.pad {
+            // Its name, its dictionary, the empty key and the dictionary there, with length and root.
+            let own = const { 1 + CONTAINER + 1 + CONTAINER + 2 * PAIR };
+            count = count.saturating_add(own).saturating_add(both);
+            let shared = above.iter().zip(&file.elements).take_while(|(one, other)| one == other).count();
+            let folders = file.elements.len().saturating_sub(1);
+            count = count.saturating_add(folders.saturating_sub(shared).saturating_mul(1 + CONTAINER));
+            above = file.elements.split_last().map_or(&[], |(_, folders)| folders);
+            if file.length > u64::from(plan.geometry.piece_length()) {
+                count = count.saturating_add(PAIR);
+            }
+        }
+    }
+    count
+}
+
+/// Those of a value that the caller gave; recursion is as deep as the caller made it.
+fn values_in(value: &Value) -> usize {
+    match value {
+        Value::Int(_) | Value::Bytes(_) => 1,
+        Value::List(list) => list.iter().fold(2, |sum, value| sum.saturating_add(values_in(value))),
+        Value::Dict(dict) => dict.values().fold(2, |sum, value| sum.saturating_add(1).saturating_add(values_in(value))),
     }
 }
 
@@ -178,5 +230,41 @@ fn one_or_many(urls: &[String]) -> Option<Value> {
         [] => None,
         [only] => Some(only.as_str().into()),
         urls => Some(urls.iter().map(String::as_str).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::create::{Builder, FileOrder, Version};
+
+    #[test]
+    fn the_values_are_counted_before_they_are_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for number in 0..200_usize {
+            let place = folder.path().join(format!("t/{}/{}", number % 7, number % 3));
+            fs::create_dir_all(&place).expect("a folder");
+            fs::write(place.join(number.to_string()), vec![7; number * 400]).expect("a file");
+        }
+        for version in [Version::V1, Version::V2, Version::Hybrid] {
+            for align in [false, true] {
+                let builder = Builder::new().version(version).align(align).piece_length(16384).order(FileOrder::Path);
+                let builder = builder
+                    .tier(["http://a", "http://b"])
+                    .web_seed("http://c")
+                    .collection("x")
+                    .value("k", vec![1.into()] as Vec<Value>);
+                let plan = builder.plan(folder.path().join("t")).expect("a plan");
+                let counted = count_values(&plan);
+                let bytes = plan.hash(|_| std::ops::ControlFlow::Continue(())).expect("a torrent").as_bytes().clone();
+                let takes = |values: usize| {
+                    let options = torrent_bencode::Options::strict().max_tokens(values).max_depth(112);
+                    torrent_bencode::Document::decode(&bytes, &options).is_ok()
+                };
+                assert!(takes(counted) && !takes(counted - 100), "{version:?} {align}: {counted}");
+            }
+        }
     }
 }

@@ -250,7 +250,7 @@ fn read(
     if open.as_ref().is_none_or(|(open, _)| *open != index) {
         // Close the other one first.
         *open = None;
-        match fs::File::open(path) {
+        match open_file(path) {
             Ok(file) => *open = Some((index, file)),
             Err(error) => return (0, Some(error)),
         }
@@ -266,6 +266,19 @@ fn read(
         }
     }
     (found, None)
+}
+
+/// Opens a file, and nothing that only looks like one: a pipe would keep us waiting, a device has no end.
+pub(crate) fn open_file(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::IsADirectory, "not a file")) }
 }
 
 #[cfg(unix)]

@@ -15,6 +15,7 @@ use std::{
     thread,
 };
 
+pub(crate) use lane::open_file;
 use lane::{Lane, Work};
 use torrent_hash::merkle;
 use torrent_types::{Geometry, PieceIndex};

@@ -166,7 +166,7 @@ fn impossible_wishes_are_refused() {
     for name in ["", ".", "..", "a/b"] {
         assert!(matches!(refused(Builder::new().name(name)), CreateError::Name), "{name}");
     }
-    assert!(matches!(refused(Builder::new().exclude("*".parse().unwrap())), CreateError::NoFiles));
+    assert!(matches!(refused(Builder::new().exclude("*".parse().unwrap())), CreateError::NoFiles { left_out: 1.. }));
     assert!(matches!(Builder::new().build(tree.root().join("nowhere")), Err(CreateError::Io { .. })));
     assert!(matches!(refused(v1().info_value("pieces", 5)), CreateError::Invalid(_)));
     let sparse = fs::File::create(tree.root().join("big")).unwrap();

@@ -3,6 +3,8 @@
 
 mod check;
 mod create;
+#[cfg(unix)]
+mod nasty_names;
 mod random_trees;
 mod tree;
 mod verify;

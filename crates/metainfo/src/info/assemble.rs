@@ -87,7 +87,10 @@ fn link(files: &mut [File], before: &[SafePath], targets: Vec<(usize, SafePath)>
 fn separate(files: &mut [File]) {
     let mut names = Names::default();
     files.iter().filter(|file| !file.is_pad()).for_each(|file| names.add_folders(&file.path));
-    for file in files.iter_mut().filter(|file| !file.is_pad()) {
+    // Those with their exact name first: what has that name on disk is theirs, so no other may get it.
+    let exact = files.iter().map(|file| !file.is_pad() && !file.is_renamed() && names.claim(&file.path));
+    let exact: Vec<bool> = exact.collect();
+    for (file, _) in files.iter_mut().zip(exact).filter(|(file, exact)| !file.is_pad() && !exact) {
         if let Some(path) = names.add_file(&file.path) {
             let skip = usize::from(file.path.elements().nth(1).is_some());
             if file.rare.as_ref().is_none_or(|rare| rare.original.is_none()) {

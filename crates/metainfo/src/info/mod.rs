@@ -92,14 +92,17 @@ impl Info {
 
     /// The exact path of a file, as the torrent spells it, where that is another than [`File::path`] and can be a path here.
     ///
-    /// What lies there below the download folder is this file, although it would not be put there. The path stays inside
+    /// What lies there below the download folder is this file, although it would not be put there. Of a single file of v2 that
+    /// has another name than the torrent, it is that file in a folder of the torrent's name. The path stays inside
     /// the folder that it is joined to, but may hold characters that control a terminal.
     #[must_use]
     pub fn exact_path(&self, file: &File) -> Option<PathBuf> {
-        if file.is_pad() || (self.original_name.is_none() && !file.is_renamed()) {
+        // v2 cannot tell a folder of one file from a file: what was made of one is in a folder of the torrent's name.
+        let is_lone = !self.is_folder && self.has_v2() && file.original_path() != [self.original_name()];
+        if file.is_pad() || (self.original_name.is_none() && !file.is_renamed() && !is_lone) {
             return None;
         }
-        let folder = self.is_folder.then(|| self.original_name());
+        let folder = (self.is_folder || is_lone).then(|| self.original_name());
         path::exact(folder.into_iter().chain(file.original_path()))
     }
 

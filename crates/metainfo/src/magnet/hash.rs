@@ -128,7 +128,7 @@ pub(super) fn strip_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
 
 /// Whether text of this form was meant to be an info hash, right or wrong: one word of digits, about as long as one.
 pub(super) fn looks_like_hash(text: &str) -> bool {
-    strip_prefix(text, "urn:bt").is_some()
+    strip_prefix(text, "urn:bt").or_else(|| strip_prefix(text, "bti")).or_else(|| strip_prefix(text, "btm")).is_some()
         || ((30..=72).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric()))
         || text.split_once('+').is_some_and(|(first, _)| v1(first.trim()).is_ok())
 }

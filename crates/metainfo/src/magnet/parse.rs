@@ -142,7 +142,7 @@ fn keep(magnet: &mut Magnet, key: &str, value: &str) {
 
 /// White space has no place in a link; with quotes and brackets it would be lost at the end of one.
 fn escape_doubtful(text: &str) -> String {
-    let is_doubtful = |char: char| paste::is_space(char) || matches!(char, '"' | '<' | '>') || char.is_control();
+    let is_doubtful = |char: char| paste::is_space(char) || matches!(char, '"' | '<' | '>' | ',') || char.is_control();
     text.split_inclusive(is_doubtful).fold(String::with_capacity(text.len()), |mut escaped, part| {
         let (text, doubtful) = part.split_at(part.trim_end_matches(is_doubtful).len());
         escaped.push_str(text);

@@ -35,12 +35,32 @@ pub fn links(text: &str) -> Vec<String> {
             link.push_str(line);
         } else if looks_like_hash(start) {
             links.push(start.to_owned());
+        } else if let Some(link) = within(line) {
+            links.extend(words(link));
         } else {
             return Vec::new();
         }
     }
     links.iter_mut().for_each(|link| *link = unquote(link).to_owned());
     links
+}
+
+/// A link in the middle of a line, as in `<a href="magnet:?…">` or `[name](magnet:?…)`.
+fn within(line: &str) -> Option<&str> {
+    let at = line
+        .char_indices()
+        .map(|(at, _)| at)
+        .find(|at| line.get(*at..).and_then(|rest| strip_prefix(rest, "magnet:?xt=")).is_some())?;
+    let (before, link) = line.split_at_checked(at)?;
+    let end = match before.chars().next_back()? {
+        quote @ ('"' | '\'' | '`') => quote,
+        '(' => ')',
+        '[' => ']',
+        '<' | '>' => '<',
+        char if is_space(char) || matches!(char, ':' | '=') => return link.split_whitespace().next(),
+        _ => return None,
+    };
+    link.split(end).next()
 }
 
 /// One line, cut where another link begins after a space, comma or the like.
@@ -115,8 +135,8 @@ pub(super) fn unquote(text: &str) -> &str {
         let inner = text.get(text.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default();
         text = inner.strip_suffix(*close).unwrap_or(inner).trim_matches(is_space);
     }
-    // The end of an attribute or of an angle-bracketed address; no link ends so.
-    text.trim_end_matches(['"', '>', '<']).trim_end_matches(is_space)
+    // The end of an attribute, of an address in brackets or of an item of a list; no link ends so.
+    text.trim_end_matches(['"', '>', '<', ',']).trim_end_matches(is_space)
 }
 
 /// White space of any kind, and what takes no room at all.
@@ -210,10 +230,15 @@ mod tests {
             links(&format!("magnet:?xt=urn:btih:\n{HASH}\n&dn=x")),
             [format!("magnet:?xt=urn:btih:{HASH}&dn=x")]
         );
-        assert_eq!(links("[InternetShortcut]\nURL=magnet:?xt=1").len(), 0, "text in front");
+        assert_eq!(links("[InternetShortcut]\nURL=magnet:?x=1").len(), 0, "text in front");
         assert_eq!(links("URL=magnet:?xt=1"), ["magnet:?xt=1"]);
         assert_eq!(links("d4:infod"), Vec::<String>::new());
         assert_eq!(links(&HASH[1..]), [&HASH[1..]], "meant to be a hash");
+        for line in ["<a href=\"magnet:?xt=1&dn=a b\">x</a>", "[x](magnet:?xt=1&dn=a b)", "<b>magnet:?xt=1&dn=a b</b>"]
+        {
+            assert_eq!(links(line), ["magnet:?xt=1&dn=a b"], "{line}");
+        }
+        assert_eq!(links("the link: magnet:?xt=1&dn=a and so on"), ["magnet:?xt=1&dn=a"]);
     }
 
     #[test]

@@ -25,6 +25,11 @@ pub(crate) fn sanitize_root(name: &[u8]) -> Option<String> {
     sanitize(name, cfg!(windows))
 }
 
+/// The element as it may be created on Windows, or elsewhere.
+pub(super) fn sanitize_for(element: &str, windows: bool) -> Option<String> {
+    sanitize(element.as_bytes(), windows)
+}
+
 fn sanitize(element: &[u8], windows: bool) -> Option<String> {
     let mut name = String::with_capacity(element.len().min(MAX_ELEMENT_LENGTH));
     for chunk in element.utf8_chunks() {
@@ -75,7 +80,7 @@ const fn is_dropped(char: char) -> bool {
     )
 }
 
-const fn is_bad_on_windows(char: char) -> bool {
+pub(super) const fn is_bad_on_windows(char: char) -> bool {
     matches!(char, '?' | '<' | '>' | '"' | '|' | '*' | ':')
 }
 

@@ -4,6 +4,7 @@
 
 mod element;
 mod exact;
+mod portable;
 mod unique;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 pub use element::{MAX_ELEMENT_LENGTH, sanitize_element};
 pub(crate) use element::{sanitize_root, shorten};
 pub(crate) use exact::exact;
+pub use portable::{Unportable, unportable, unportable_element};
 pub(crate) use unique::Names;
 
 /// The most elements that a path may have.

@@ -14,7 +14,8 @@ const ROOT: u32 = 0;
 
 /// The names that one torrent uses, as a tree.
 ///
-/// Folders are entered first, files afterwards: a file gives way to a folder.
+/// Folders are entered first: a file gives way to a folder. Then come the files that have the exact name that the torrent
+/// gives them, so that no other file gets a name that is the exact one of theirs; then the rest.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     /// From folder and lower-case name to what bears that name.
@@ -34,6 +35,18 @@ impl Names {
     /// Enters the folders on the way to `path`.
     pub(crate) fn add_folders(&mut self, path: &SafePath) {
         self.folder_of(path);
+    }
+
+    /// Enters the file `path` if its name is free; whether it was.
+    pub(crate) fn claim(&mut self, path: &SafePath) -> bool {
+        let folder = self.folder_of(path);
+        match self.taken.entry((folder, key(path.file_name()))) {
+            Entry::Vacant(entry) => {
+                entry.insert(Taken { folder: None, next: 1 });
+                true
+            }
+            Entry::Occupied(_) => false,
+        }
     }
 
     /// Enters the file `path`; the answer is the path that it has to take instead, if any.
@@ -111,7 +124,12 @@ mod tests {
         let paths: Vec<_> = paths.iter().map(|path| SafePath::sanitize(path.split('/')).unwrap()).collect();
         let mut names = Names::default();
         paths.iter().for_each(|path| names.add_folders(path));
-        paths.iter().map(|path| names.add_file(path).unwrap_or_else(|| path.clone()).as_str().to_owned()).collect()
+        let claimed: Vec<_> = paths.iter().map(|path| names.claim(path)).collect();
+        let resolve = |(path, claimed): (&SafePath, bool)| match claimed {
+            true => path.clone(),
+            false => names.add_file(path).unwrap_or_else(|| path.clone()),
+        };
+        paths.iter().zip(claimed).map(resolve).map(|path| path.as_str().to_owned()).collect()
     }
 
     #[test]
@@ -133,6 +151,7 @@ mod tests {
     fn a_number_may_be_taken_too() {
         assert_eq!(resolve(&["a", "a.1", "a", "a.1"]), ["a", "a.1", "a.2", "a.1.1"]);
         assert_eq!(resolve(&[".x", ".X"]), [".x", ".X.1"]);
+        assert_eq!(resolve(&["a", "A", "A.1"]), ["a", "A.2", "A.1"], "that one has it by right");
     }
 
     #[test]

@@ -55,7 +55,9 @@ impl FileTorrent {
     pub(super) fn new(layout: Layout, root: PathBuf, share: Share, allocation: Allocation) -> Self {
         let slot = || Slot { wanted: true.into(), dirty: false.into(), made: false.into() };
         let slots = layout.files().iter().map(|_| slot()).chain([slot()]).collect();
+        // By the names that the torrent gives: the same wherever its files are found.
         let part_file = part_file_name(&layout);
+        let layout = layout.found_below(&root);
         Self { layout, root: RwLock::new(root), share, allocation, slots, part_file, watch: Watch::default() }
     }
 

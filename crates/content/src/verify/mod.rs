@@ -1,18 +1,21 @@
 //! Files on disk against the hashes of a torrent. In: a torrent and a folder. Out: which pieces are good, and which ranges
 //! of which files are not. Never: changes to the files.
 
-use std::{
-    fs, io,
-    ops::{ControlFlow, Range},
-    path::{Path, PathBuf},
-};
+mod report;
+
+use std::{collections::BTreeMap, fs, io, ops::ControlFlow, path::Path};
 
 use torrent_hash::merkle;
 use torrent_metainfo::{File, Info, Metainfo, PieceLayers};
 use torrent_types::{Bitfield, Geometry, PieceIndex};
 
 pub use crate::create::Progress;
-use crate::engine::{Digests, Extent, Job, Outcome, hash_pieces};
+use crate::{
+    engine::{Digests, Extent, Fault, Job, Outcome, hash_pieces},
+    names,
+};
+use report::check_file;
+pub use report::{FileReport, Problem, Report};
 
 /// Checks files on disk. By default all hashes that the torrent has count: of a hybrid, both.
 #[derive(Clone, Debug)]
@@ -65,7 +68,8 @@ impl<'a> Verifier<'a> {
     /// Checks the files below `folder`.
     ///
     /// # Errors
-    /// Only if `folder` itself is not there or cannot be looked at. Files that are missing, short or unreadable are bad.
+    /// Only if `folder` itself is not there or cannot be looked at. Files that are missing or short are bad; of those that
+    /// cannot be read, [`Report::unknown`] has the pieces.
     pub fn run(self, folder: impl AsRef<Path>) -> io::Result<Report> {
         let report = self.run_with(folder, |_| ControlFlow::Continue(()))?;
         Ok(report.expect("nobody stops it"))
@@ -82,25 +86,42 @@ impl<'a> Verifier<'a> {
     ) -> io::Result<Option<Report>> {
         let folder = folder.as_ref();
         let _exists = fs::metadata(folder)?;
-        let disk: Vec<_> = self.info.files().iter().map(|file| self.disk_path(file, folder)).collect();
-        let files = self.info.files().iter().zip(&disk).filter(|(file, _)| file.length() > 0);
-        let extents =
-            files.map(|(file, disk)| Extent { offset: file.offset(), length: file.length(), path: disk.clone() });
-        let extents: Vec<_> = extents.collect();
+        let disk = match self.without_root {
+            true => names::in_place(self.info, folder),
+            false => names::below(self.info, folder),
+        };
+        let files = self.info.files().iter().zip(&disk).enumerate().filter(|(_, (file, _))| file.length() > 0);
+        // The extents, and the file of each.
+        let (numbers, extents): (Vec<_>, Vec<_>) = files
+            .map(|(number, (file, disk))| {
+                (number, Extent { offset: file.offset(), length: file.length(), path: disk.clone() })
+            })
+            .unzip();
         let job =
             Job { extents: &extents, geometry: self.info.geometry(), v1: self.v1, v2: self.v2, threads: self.threads };
 
         let mut state = Progress { done: 0, total: self.info.content_length() };
         let mut good = Bitfield::new(self.info.piece_count());
+        let mut unknown = Bitfield::new(self.info.piece_count());
+        let mut faults: BTreeMap<usize, Problem> = BTreeMap::new();
         let mut unproven = Unproven::new(self.info, self.layers, self.v2);
         let flow = hash_pieces(job, |Outcome { piece, result, content }| {
             state.done = state.done.saturating_add(content);
-            if let Ok(digests) = result
-                && self.is_good(piece, &digests)
-            {
-                good.set(piece);
-                if let (Some(place), Some(node)) = (unproven.place(self.info, piece), digests.v2) {
-                    *place = node;
+            match result {
+                Ok(digests) if self.is_good(piece, &digests) => {
+                    good.set(piece);
+                    if let (Some(place), Some(node)) = (unproven.place(self.info, piece), digests.v2) {
+                        *place = node;
+                    }
+                }
+                Ok(_) => {}
+                Err(Fault { extent, error }) => {
+                    if let Some(problem @ Problem::Unreadable { .. }) = Problem::of(&error) {
+                        unknown.set(piece);
+                        if let Some(file) = numbers.get(extent) {
+                            faults.entry(*file).or_insert(problem);
+                        }
+                    }
                 }
             }
             progress(state)
@@ -108,14 +129,12 @@ impl<'a> Verifier<'a> {
         if flow.is_break() {
             return Ok(None);
         }
-        unproven.judge(self.info, &mut good);
-        let files = self
-            .info
-            .files()
-            .iter()
-            .zip(&disk)
-            .map(|(file, disk)| check_file(file, disk.as_deref(), &good, self.info.geometry()));
-        Ok(Some(Report { files: files.collect(), good }))
+        unproven.judge(self.info, &mut good, &mut unknown);
+        let files = self.info.files().iter().zip(&disk).enumerate().map(|(number, (file, disk))| {
+            let fault = faults.get(&number);
+            check_file(file, disk.as_deref(), (&good, &unknown), self.info.geometry(), fault)
+        });
+        Ok(Some(Report { files: files.collect(), good, unknown }))
     }
 
     fn is_good(&self, piece: PieceIndex, digests: &Digests) -> bool {
@@ -127,17 +146,6 @@ impl<'a> Verifier<'a> {
                 (None, _) => true,
             };
         v1 && v2
-    }
-
-    fn disk_path(&self, file: &File, folder: &Path) -> Option<PathBuf> {
-        if file.is_pad() {
-            return None;
-        }
-        Some(match (self.without_root, self.info.is_folder()) {
-            (false, _) => file.path().under(folder),
-            (true, true) => file.path().without_root().map_or_else(|| folder.to_owned(), |path| path.under(folder)),
-            (true, false) => folder.to_owned(),
-        })
     }
 }
 
@@ -162,14 +170,20 @@ impl Unproven {
         self.files.get_mut(at)?.1.get_mut(usize::try_from(piece.index).ok()?)
     }
 
-    fn judge(&self, info: &Info, good: &mut Bitfield) {
+    fn judge(&self, info: &Info, good: &mut Bitfield, unknown: &mut Bitfield) {
         for (index, nodes) in &self.files {
             let Some(file) = info.files().get(*index) else { continue };
             let root = merkle::root_at(nodes, info.piece_layer(), merkle::height(file.length()));
-            if file.pieces_root() != Some(&root) {
-                pieces_of(file, info.geometry()).for_each(|piece| {
-                    good.clear(piece);
-                });
+            if file.pieces_root() == Some(&root) {
+                continue;
+            }
+            // With a part of it missing from view, nobody knows of the others either.
+            let is_unknown = pieces_of(file, info.geometry()).any(|piece| unknown.get(piece));
+            for piece in pieces_of(file, info.geometry()) {
+                good.clear(piece);
+                if is_unknown {
+                    unknown.set(piece);
+                }
             }
         }
     }
@@ -181,77 +195,4 @@ fn pieces_of(file: &File, geometry: Geometry) -> impl Iterator<Item = PieceIndex
     let number = |offset: u64| u32::try_from(offset.checked_div(piece_length).unwrap_or_default()).unwrap_or(u32::MAX);
     let end = if file.length() == 0 { 0 } else { number(file.end().saturating_sub(1)).saturating_add(1) };
     (number(file.offset())..end).map(PieceIndex::new)
-}
-
-/// What a check has found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// Pieces that are as the torrent says.
-    pub good: Bitfield,
-    /// One for each of [`Info::files`], in that order.
-    pub files: Vec<FileReport>,
-}
-
-impl Report {
-    /// Whether all pieces are good, and all files are there and not too long.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.good.is_full() && self.files.iter().all(FileReport::is_good)
-    }
-
-    /// The files that something is wrong with, with their number.
-    pub fn bad_files(&self) -> impl Iterator<Item = (usize, &FileReport)> {
-        self.files.iter().enumerate().filter(|(_, file)| !file.is_good())
-    }
-}
-
-/// What a check has found of one file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FileReport {
-    /// Where it was looked for; `None` for padding.
-    pub path: Option<PathBuf>,
-    /// Its length on disk in bytes; `None` if it is missing or no file.
-    pub found: Option<u64>,
-    /// The length that it should have.
-    pub expected: u64,
-    /// Ranges of its bytes, in order, that are missing or belong to a piece that is not good. Of a v1 piece with several
-    /// files nobody can say which of them is at fault.
-    pub bad: Vec<Range<u64>>,
-}
-
-impl FileReport {
-    /// Whether it is there, as long as it should be, and all its pieces are good.
-    #[must_use]
-    pub fn is_good(&self) -> bool {
-        self.bad.is_empty() && (self.path.is_none() || self.found == Some(self.expected))
-    }
-
-    /// Whether it is not there at all.
-    #[must_use]
-    pub const fn is_missing(&self) -> bool {
-        self.path.is_some() && self.found.is_none()
-    }
-}
-
-fn check_file(file: &File, disk: Option<&Path>, good: &Bitfield, geometry: Geometry) -> FileReport {
-    let mut bad: Vec<Range<u64>> = Vec::new();
-    // Padding is not on disk, so nothing can be wrong with it.
-    for piece in pieces_of(file, geometry).filter(|piece| !file.is_pad() && !good.get(*piece)) {
-        let begin = geometry.piece_offset(piece);
-        let end = begin.saturating_add(geometry.length_of(piece).into());
-        let range = begin.saturating_sub(file.offset())..end.min(file.end()).saturating_sub(file.offset());
-        match bad.last_mut() {
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => bad.push(range),
-        }
-    }
-    let found = match disk {
-        // A symlink counts as such; what it leads to is another file of the torrent.
-        Some(path) if file.symlink().is_some() => fs::symlink_metadata(path).is_ok().then_some(0),
-        Some(path) => fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|metadata| metadata.len()),
-        None => None,
-    };
-    FileReport { path: disk.map(Path::to_owned), found, expected: file.length(), bad }
 }
