@@ -1,5 +1,7 @@
 //! A torrent as JSON: the schema that `show`, `files`, `create` and `magnet` share. Fields are added, never changed.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use torrent_metainfo::{Info, InfoHashes, Magnet, Metainfo};
 
@@ -108,6 +110,8 @@ pub(crate) struct File {
     pub(crate) pieces_root: Option<String>,
     /// The path that the torrent asks for, where it could not be used as it is.
     pub(crate) original_path: Option<String>,
+    /// Its elements as `bencode json` writes them, where they are not UTF-8.
+    pub(crate) original_bytes: Option<Vec<String>>,
 }
 
 /// The files with their numbers.
@@ -128,8 +132,29 @@ pub(crate) fn files(info: &Info, pads: bool) -> Vec<File> {
                 let original = file.original_path();
                 original.iter().map(|element| String::from_utf8_lossy(element)).collect::<Vec<_>>().join("/")
             }),
+            original_bytes: original_bytes(file),
         })
         .collect()
+}
+
+fn original_bytes(file: &torrent_metainfo::File) -> Option<Vec<String>> {
+    let original = Some(file.original_path()).filter(|_| file.is_renamed())?;
+    let is_text = original.iter().all(|element| std::str::from_utf8(element).is_ok());
+    (!is_text).then(|| original.iter().map(|element| bencode_text(element).into_owned()).collect())
+}
+
+/// In front of the bytes of a string that is not UTF-8.
+pub(crate) const HEX: &str = "hex:";
+/// In front of text that would be taken for something else.
+pub(crate) const UTF8: &str = "utf8:";
+
+/// A string of bencoding as JSON has it.
+pub(crate) fn bencode_text(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.starts_with(HEX) || text.starts_with(UTF8) => format!("{UTF8}{text}").into(),
+        Ok(text) => text.into(),
+        Err(_) => format!("{HEX}{}", hex(bytes)).into(),
+    }
 }
 
 /// What a magnet link says.

@@ -6,6 +6,8 @@ use std::{
     process::ExitCode,
 };
 
+use crate::clean;
+
 /// Shown below `--help`.
 pub(crate) const HELP: &str = "\
 Exit codes:
@@ -43,23 +45,24 @@ pub(crate) enum Code {
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: Code,
-    error: anyhow::Error,
+    /// `None` if it was reported already.
+    error: Option<anyhow::Error>,
 }
 
 pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
     pub(crate) fn new(code: Code, error: impl Into<anyhow::Error>) -> Self {
-        Self { code, error: error.into() }
+        Self { code, error: Some(error.into()) }
     }
 
     pub(crate) fn message(code: Code, message: impl fmt::Display) -> Self {
-        Self { code, error: anyhow::anyhow!("{message}") }
+        Self { code, error: Some(anyhow::anyhow!("{message}")) }
     }
 
     /// The same, with the name of what it is about in front.
     pub(crate) fn about(self, name: &str) -> Self {
-        Self { error: anyhow::anyhow!("{name}: {:#}", self.error), ..self }
+        Self { error: self.error.map(|error| anyhow::anyhow!("{name}: {error:#}")), ..self }
     }
 
     pub(crate) fn code(&self) -> Code {
@@ -77,17 +80,49 @@ impl Failure {
 
     /// One line to stderr, and the code.
     pub(crate) fn report(self) -> ExitCode {
-        if self.code != Code::BrokenPipe {
-            // Nobody may be there to read it.
-            let _ = writeln!(io::stderr(), "torrent: {:#}", self.error);
+        if let Some(error) = self.error.filter(|_| self.code != Code::BrokenPipe) {
+            say(&error);
         }
         ExitCode::from(self.code as u8)
     }
 }
 
+/// One line, whatever a torrent or tracker has put into it.
+fn say(error: &anyhow::Error) {
+    // Nobody may be there to read it.
+    let _ = writeln!(io::stderr(), "torrent: {}", clean::line(&format!("{error:#}")));
+}
+
+/// What went wrong with some of several things, while work on the others goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    first: Option<Failure>,
+}
+
+impl Failures {
+    /// Reports it, and keeps its code if it is the first. Where it is about the only thing, the end of the command reports it.
+    pub(crate) fn add(&mut self, failure: Failure, is_one_of_several: bool) {
+        let Failure { code, mut error } = failure;
+        if let Some(error) = error.take_if(|_| is_one_of_several) {
+            say(&error);
+        }
+        self.first.get_or_insert(Failure { code, error });
+    }
+
+    /// Whether anything went wrong.
+    pub(crate) fn any(&self) -> bool {
+        self.first.is_some()
+    }
+
+    /// The code of the first failure, if there was one.
+    pub(crate) fn into_outcome(self) -> Outcome {
+        self.first.map_or(Ok(()), Err)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#}", self.error)
+        self.error.as_ref().map_or(Ok(()), |error| write!(f, "{error:#}"))
     }
 }
 

@@ -1,10 +1,12 @@
 //! The `torrent` command. Answers go to stdout, everything else to stderr; exit codes are in `exit`.
 
+mod clean;
 mod commands;
 mod describe;
 mod exit;
 mod input;
 mod interrupt;
+mod limits;
 mod network;
 mod output;
 mod progress;
@@ -27,12 +29,14 @@ use crate::commands::Command;
 struct Arguments {
     #[command(flatten)]
     logging: Logging,
+    #[command(flatten)]
+    limits: limits::LimitOptions,
     #[command(subcommand)]
     command: Command,
 }
 
 /// A command's own options come first in its help.
-const LAST: usize = 900;
+pub(crate) const LAST: usize = 900;
 
 #[derive(Debug, clap::Args)]
 struct Logging {
@@ -47,6 +51,7 @@ struct Logging {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     arguments.logging.install();
+    arguments.limits.install();
     match arguments.command.run(arguments.logging.quiet) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
@@ -63,6 +68,10 @@ impl Logging {
         };
         let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
         let bars = progress::on_terminal();
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(bars).with_writer(progress::log_writer).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(bars)
+            .with_writer(|| clean::Writer(progress::log_writer()))
+            .init();
     }
 }

@@ -11,14 +11,23 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use crate::{
+    clean,
     exit::{Code, Failure, Outcome},
-    table,
 };
 
-/// Writes text to stdout.
+/// Writes text to stdout; to a terminal, without what would control it.
 pub(crate) fn text(text: impl AsRef<[u8]>) -> Outcome {
+    let text = text.as_ref();
+    if io::stdout().is_terminal() {
+        return raw(clean::lines(&String::from_utf8_lossy(text)).as_bytes());
+    }
+    raw(text)
+}
+
+/// Writes bytes to stdout as they are.
+fn raw(bytes: &[u8]) -> Outcome {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()).map_err(|error| stdout_failure(&error))
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| stdout_failure(&error))
 }
 
 /// Writes a line to stdout.
@@ -26,8 +35,13 @@ pub(crate) fn line(line: impl fmt::Display) -> Outcome {
     text(format!("{line}\n"))
 }
 
-/// Writes indented JSON and a line break to stdout.
+/// Writes indented JSON and a line break to stdout. On a terminal, characters that would control it are escaped, which means
+/// the same.
 pub(crate) fn json(value: &impl Serialize) -> Outcome {
+    if io::stdout().is_terminal() {
+        let json = serde_json::to_string_pretty(value).map_err(|error| stdout_failure(&error.into()))?;
+        return raw(format!("{}\n", clean::json(&json)).as_bytes());
+    }
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     serde_json::to_writer_pretty(&mut stdout, value)
         .map_err(io::Error::from)
@@ -38,7 +52,7 @@ pub(crate) fn json(value: &impl Serialize) -> Outcome {
 
 /// Writes text of a stranger to stdout: on a terminal as one line that cannot control it, unless forced.
 pub(crate) fn foreign_text(foreign: &str, force: bool) -> Outcome {
-    if io::stdout().is_terminal() && !force { text(table::clean(foreign)) } else { text(foreign) }
+    if io::stdout().is_terminal() && !force { raw(clean::line(foreign).as_bytes()) } else { raw(foreign.as_bytes()) }
 }
 
 /// Writes bytes to stdout, but not to a terminal unless forced.
@@ -47,13 +61,18 @@ pub(crate) fn binary(bytes: &[u8], force: bool) -> Outcome {
         let message = "this is binary: send it to a file or pipe, or say --force to see it on the terminal";
         return Err(Failure::message(Code::Usage, message));
     }
-    text(bytes)
+    raw(bytes)
+}
+
+/// One line of JSON, and a line break.
+pub(crate) fn json_line(json: &str) -> Outcome {
+    if io::stdout().is_terminal() { raw(format!("{}\n", clean::json(json)).as_bytes()) } else { line(json) }
 }
 
 /// Says something that is not the answer.
 pub(crate) fn note(text: impl fmt::Display) {
     // Nobody may be there to read it.
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", clean::lines(&text.to_string()));
 }
 
 fn stdout_failure(error: &io::Error) -> Failure {
@@ -91,9 +110,16 @@ impl Output {
         match self {
             Self::Stdout { force } if io::stdout().is_terminal() => binary(&[], *force),
             Self::File { path, replace: false } if is_regular(path) => Err(exists(path)),
-            Self::File { path, .. } => {
-                fs::metadata(folder_of(path)).map(drop).map_err(|error| Failure::io(path.display(), &error))
+            Self::File { path, .. } if path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
+                Err(Failure::message(Code::Disk, format!("{}: no such folder", path.display())))
             }
+            Self::File { path, .. } => fs::metadata(folder_of(path)).map(drop).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => {
+                    let folder = folder_of(path).display();
+                    Failure::message(Code::Disk, format!("{}: there is no folder {folder}", path.display()))
+                }
+                _ => Failure::io(path.display(), &error),
+            }),
             Self::Stdout { .. } => Ok(()),
         }
     }

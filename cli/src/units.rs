@@ -14,7 +14,14 @@ pub(crate) fn size(bytes: u64) -> String {
     BinaryBytes(bytes).to_string()
 }
 
-/// How long `rest` takes at this rate; `-` if for ever.
+/// `256KiB`, where bytes are a whole number of such a unit.
+pub(crate) fn exact(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let unit = units.iter().find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift);
+    unit.map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
+}
+
+/// How long `rest` takes at this rate; `-` where nothing comes.
 pub(crate) fn eta(rest: u64, bytes_per_second: u64) -> String {
     match rest.checked_div(bytes_per_second) {
         Some(seconds) => format!("{:#}", HumanDuration(Duration::from_secs(seconds))),

@@ -3,13 +3,23 @@
 use serde::Serialize;
 use torrent_tracker::{AnnounceRequest, AnnounceResponse, Event};
 
-use super::scrape::{self, Hash};
-use crate::{describe::SCHEMA, exit::Outcome, output};
+use super::target;
+use crate::{
+    describe::SCHEMA,
+    exit::{Code, Failure, Outcome},
+    input::Input,
+    output,
+};
 
 const EXAMPLES: &str = "\
 Examples:
   torrent announce udp://tracker.example:1337/announce 4090c3c2a394a49974dfbbf2ce7ad0db3cdeddd7
   torrent announce --json http://tracker.example/announce 4090c3c2a394a49974dfbbf2ce7ad0db3cdeddd7 | jq .peers
+  torrent announce album.torrent
+  torrent announce 'magnet:?xt=urn:btih:...&tr=...'
+
+Without an address the torrent's own trackers are asked, one after the other, until one answers; so no passkey stands on \
+the command line.
 
 Prints an address a line; what else the tracker says goes to stderr. The tracker lists this machine as a peer at --port \
 until it is told `--event stopped`, or for an hour or so.";
@@ -17,11 +27,10 @@ until it is told `--event stopped`, or for an hour or so.";
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Announce {
-    /// The tracker's announce URL: http, https or udp.
-    url: String,
-    /// The torrent's info hash: 40 hexadecimal digits, or 64 for v2.
-    #[arg(value_name = "INFOHASH")]
-    info_hash: Hash,
+    /// The tracker's address (http, https or udp), unless the torrent names it; and the torrent: a .torrent file, a magnet
+    /// link or an info hash.
+    #[arg(value_name = "URL|TORRENT", required = true, num_args = 1..)]
+    target: Vec<Input>,
     /// What has happened.
     #[arg(long, value_enum)]
     event: Option<Happened>,
@@ -63,11 +72,16 @@ struct Answer {
 
 impl Announce {
     pub(crate) async fn run(self, quiet: bool) -> Outcome {
-        let mut request = AnnounceRequest::new(self.info_hash.0, PEER_ID.into(), self.port);
+        let targets = target::read(&self.target)?;
+        let [target] = &*targets else {
+            return Err(Failure::message(Code::Usage, format!("{} torrents, and one is expected", targets.len())));
+        };
+        let mut request = AnnounceRequest::new(target.hashes.short(), PEER_ID.into(), self.port);
         request.left = self.left;
         request.num_want = self.num_want;
         request.event = self.event.map(Event::from);
-        let response = torrent_tracker::announce(&self.url, &request).await.map_err(scrape::failure)?;
+        let request = &request;
+        let response = target.ask(quiet, |url| async move { torrent_tracker::announce(&url, request).await }).await?;
         let answer = Answer::from(response);
         if self.json {
             return output::json(&answer);
@@ -79,7 +93,7 @@ impl Announce {
     }
 }
 
-/// Not random: announcing twice shall not make two peers.
+/// Not random: announcing twice does not make two peers.
 const PEER_ID: [u8; 20] = *b"-RT0001-announce-cli";
 
 impl Answer {

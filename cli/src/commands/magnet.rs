@@ -8,7 +8,7 @@ use crate::{
     exit::Outcome,
     input::{Input, Subject},
     output,
-    values::Url,
+    values::{Tier, Url},
 };
 
 const EXAMPLES: &str = "\
@@ -16,13 +16,15 @@ Examples:
   torrent magnet debian.iso.torrent
   torrent magnet --peer 192.0.2.7:6881 --select 0,2-4 album.torrent
   torrent magnet --json 'magnet:?xt=urn:btih:...'
+  torrent magnet -a udp://tracker.example:6969 4090c3c2a394a49974dfbbf2ce7ad0db3cdeddd7
 
-A link that is given comes out in plain form: hexadecimal hashes, keys in one order, nothing lost.";
+A link that is given comes out in plain form: hexadecimal hashes, keys in one order, nothing lost. It is read as it is \
+found: with HTML escapes, line breaks, quotes and spaces in it.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct MagnetCommand {
-    /// .torrent file, magnet link, or - for stdin.
+    /// .torrent file, magnet link, info hash, or - for stdin.
     #[arg(value_name = "FILE|MAGNET")]
     torrent: Input,
     /// Add the size of the content (xl).
@@ -37,6 +39,9 @@ pub(crate) struct MagnetCommand {
     /// Add a tracker (tr); may be given several times.
     #[arg(short = 'a', long = "announce", value_name = "URL")]
     trackers: Vec<Url>,
+    /// Add the trackers in a file, so that no passkey stands on the command line; - is stdin.
+    #[arg(long = "announce-from", value_name = "FILE")]
+    announce_from: Option<Input>,
     /// Leave out trackers that were there.
     #[arg(long)]
     no_trackers: bool,
@@ -56,6 +61,9 @@ impl MagnetCommand {
             magnet.trackers.clear();
         }
         magnet.trackers.extend(self.trackers.into_iter().map(|Url(url)| url));
+        if let Some(file) = &self.announce_from {
+            magnet.trackers.extend(Tier::from_file(file)?.into_iter().flat_map(|Tier(urls)| urls));
+        }
         magnet.selection = self.select.or(magnet.selection);
         magnet.peers.extend(self.peers);
         if self.json { output::json(&describe::Link::new(&magnet)) } else { output::line(escaped(&magnet.to_string())) }

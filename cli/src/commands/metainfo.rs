@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use torrent_metainfo::Metainfo as Torrent;
 
-use crate::{describe, exit::Outcome, input::Input, output, table};
+use crate::{clean, describe, exit::Outcome, input::Input, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,7 +49,7 @@ impl MetainfoCommand {
         let torrent = self.torrent.read_torrent()?;
         match self.action {
             Action::Magnet => output::line(describe::link(&torrent)),
-            Action::Pprint(pprint) if pprint.just_name => output::line(table::clean(torrent.info().name())),
+            Action::Pprint(pprint) if pprint.just_name => output::line(clean::line(torrent.info().name())),
             Action::Pprint(pprint) => output::json(&pprint.describe(&torrent)),
         }
     }

@@ -13,10 +13,11 @@ mod metainfo;
 mod scrape;
 mod seed;
 mod show;
+mod target;
 mod tracker;
 mod verify;
 
-use crate::exit::{Code, OrExit, Outcome};
+use crate::exit::{Code, Failure, OrExit, Outcome};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -28,13 +29,13 @@ pub(crate) enum Command {
     Seed(seed::Seed),
     /// Make a torrent of a file or folder.
     Create(create::Create),
-    /// Show what a torrent or magnet link says of itself.
+    /// Show what torrents and magnet links say of themselves.
     Show(show::Show),
-    /// List the files of a torrent.
+    /// List the files of torrents.
     Files(files::Files),
     /// Change torrents, without their content.
     Edit(edit::EditCommand),
-    /// Check files on disk against a torrent.
+    /// Check files on disk against torrents.
     Verify(verify::Verify),
     /// Print the magnet link of a torrent, or a link in plain form.
     Magnet(magnet::MagnetCommand),
@@ -69,7 +70,7 @@ impl Command {
             Self::Metainfo(command) => command.run(),
             Self::Bencode(command) => command.run(quiet),
             Self::Announce(command) => block_on(command.run(quiet)),
-            Self::Scrape(command) => block_on(command.run()),
+            Self::Scrape(command) => block_on(command.run(quiet)),
             Self::Tracker(command) => block_on(command.run(quiet)),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
@@ -77,7 +78,22 @@ impl Command {
     }
 }
 
+/// The runtime takes some descriptors as it starts, and panics where there are none.
+fn check_descriptors() -> Outcome {
+    const NEEDED: usize = 12;
+    #[cfg(unix)]
+    {
+        let opened: Result<Vec<_>, _> = (0..NEEDED).map(|_| std::fs::File::open("/dev/null")).collect();
+        opened.map_err(|error| {
+            Failure::message(Code::Other, format!("too few file descriptors; ulimit -n raises the limit: {error}"))
+        })?;
+    }
+    let _ = NEEDED;
+    Ok(())
+}
+
 pub(crate) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    check_descriptors()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Code::Other)?;
     let outcome = runtime.block_on(work);
     // A name lookup that hangs must not keep the command.

@@ -1,10 +1,11 @@
-//! `torrent show`: what a torrent or magnet link says of itself.
+//! `torrent show`: what torrents and magnet links say of themselves.
 
+use serde::Serialize;
 use torrent_metainfo::{Magnet, Metainfo};
 
 use crate::{
-    describe,
-    exit::Outcome,
+    describe::{self, SCHEMA},
+    exit::{self, Outcome},
     input::{Input, Subject},
     output,
     table::{Align, Table},
@@ -16,30 +17,87 @@ const EXAMPLES: &str = "\
 Examples:
   torrent show debian.iso.torrent
   torrent show 'magnet:?xt=urn:btih:...'
+  torrent show 4090c3c2a394a49974dfbbf2ce7ad0db3cdeddd7
   torrent show --json album.torrent | jq -r .info_hash.v1
+  torrent show --json *.torrent | jq -r '.torrents[].name'
 
 On a terminal the values are aligned and sizes rounded; elsewhere lines are KEY<tab>VALUE, sizes are bytes and \
-dates seconds since 1970. A key with several values has a line for each; of trackers, the tier comes first.";
+dates seconds since 1970. A key with several values has a line for each; of trackers, the tier comes first. Of several \
+torrents, each begins with its file, and an empty line stands between them.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Show {
-    /// .torrent file, magnet link, or - for stdin.
-    #[arg(value_name = "FILE|MAGNET")]
-    torrent: Input,
-    /// Print JSON.
+    /// .torrent files, magnet links or info hashes; - for stdin. A file may hold a list of links.
+    #[arg(value_name = "FILE|MAGNET", required = true)]
+    torrents: Vec<Input>,
+    /// Print JSON: an object; of several torrents, an object whose `torrents` are theirs.
     #[arg(long)]
     json: bool,
 }
 
+/// A torrent among several.
+#[derive(Serialize)]
+struct Named {
+    file: String,
+    #[serde(flatten)]
+    what: Described,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Described {
+    Torrent(describe::Torrent),
+    Link(describe::Link),
+}
+
+#[derive(Serialize)]
+struct Answer {
+    schema: u32,
+    torrents: Vec<Named>,
+}
+
 impl Show {
     pub(crate) fn run(self) -> Outcome {
-        match Subject::read(&self.torrent)? {
-            Subject::Torrent(torrent) if self.json => output::json(&describe::Torrent::new(&torrent)),
-            Subject::Magnet(magnet) if self.json => output::json(&describe::Link::new(&magnet)),
-            Subject::Torrent(torrent) => show_torrent(&torrent),
-            Subject::Magnet(magnet) => show_magnet(&magnet),
+        let mut failures = exit::Failures::default();
+        let mut subjects = Vec::new();
+        for input in &self.torrents {
+            match Subject::read_many(input) {
+                Ok(several) => subjects.extend(several.into_iter().map(|subject| (input.to_string(), subject))),
+                Err(failure) => failures.add(failure, self.torrents.len() > 1),
+            }
         }
+        let is_one = self.torrents.len() == 1 && subjects.len() == 1;
+        if !self.json {
+            for (number, (file, subject)) in subjects.iter().enumerate() {
+                let mut sheet = Sheet::new();
+                if !is_one {
+                    if number > 0 {
+                        output::line("")?;
+                    }
+                    sheet.put("file", file);
+                }
+                match subject {
+                    Subject::Torrent(torrent) => show_torrent(sheet, torrent)?,
+                    Subject::Magnet(magnet) => show_magnet(sheet, magnet)?,
+                }
+            }
+            return failures.into_outcome();
+        }
+        let mut described = subjects.into_iter().map(|(file, subject)| Named {
+            file,
+            what: match subject {
+                Subject::Torrent(torrent) => Described::Torrent(describe::Torrent::new(&torrent)),
+                Subject::Magnet(magnet) => Described::Link(describe::Link::new(&magnet)),
+            },
+        });
+        match (self.torrents.len(), is_one) {
+            (_, true) => described.next().map_or(Ok(()), |one| output::json(&one.what))?,
+            // One that cannot be read: nothing is the answer.
+            (1, _) if failures.any() => {}
+            _ => output::json(&Answer { schema: SCHEMA, torrents: described.collect() })?,
+        }
+        failures.into_outcome()
     }
 }
 
@@ -79,9 +137,8 @@ impl Sheet {
     }
 }
 
-fn show_torrent(torrent: &Metainfo) -> Outcome {
+fn show_torrent(mut sheet: Sheet, torrent: &Metainfo) -> Outcome {
     let info = torrent.info();
-    let mut sheet = Sheet::new();
     sheet.put("name", info.name());
     sheet.hashes(&torrent.info_hashes());
     sheet.size("size", info.content_length());
@@ -108,8 +165,7 @@ fn show_torrent(torrent: &Metainfo) -> Outcome {
     sheet.0.print()
 }
 
-fn show_magnet(magnet: &Magnet) -> Outcome {
-    let mut sheet = Sheet::new();
+fn show_magnet(mut sheet: Sheet, magnet: &Magnet) -> Outcome {
     sheet.put("name", magnet.name.as_deref().unwrap_or_default());
     sheet.hashes(&magnet.info_hashes);
     if let Some(length) = magnet.length {

@@ -14,14 +14,26 @@ pub(crate) enum Date {
 }
 
 impl Date {
-    /// Seconds since 1970. `SOURCE_DATE_EPOCH` sets what now is, for builds that shall be the same each time.
-    pub(crate) fn seconds(self) -> Option<i64> {
+    /// Seconds since 1970. `SOURCE_DATE_EPOCH` sets what now is, for builds that are the same each time.
+    ///
+    /// # Errors
+    /// If that is set to something else than an integer: going on with another date would break such a build silently.
+    pub(crate) fn seconds(self) -> Result<Option<i64>, String> {
         match self {
-            Self::None => None,
-            Self::At(seconds) => Some(seconds),
-            Self::Now => std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok()).or_else(now),
+            Self::None => Ok(None),
+            Self::At(seconds) => Ok(Some(seconds)),
+            Self::Now => match std::env::var_os("SOURCE_DATE_EPOCH") {
+                Some(text) => epoch(&text.to_string_lossy()).map(Some),
+                None => Ok(now()),
+            },
         }
     }
+}
+
+fn epoch(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| {
+        format!("SOURCE_DATE_EPOCH is {text:?}, which is not a number of seconds since 1970: set it right, unset it, or say --date")
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "a new torrent says when it was made")]
@@ -127,6 +139,14 @@ mod tests {
             "2026-11-21-1",
         ] {
             assert!(text.parse::<Date>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_epoch_is_an_integer_or_a_failure() {
+        assert_eq!((epoch("77"), epoch("-1")), (Ok(77), Ok(-1)));
+        for text in ["", "abc", "1.5", " 77", "0x10", "99999999999999999999"] {
+            assert!(epoch(text).unwrap_err().contains("SOURCE_DATE_EPOCH"), "{text}");
         }
     }
 

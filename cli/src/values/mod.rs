@@ -2,8 +2,10 @@
 
 pub(crate) mod date;
 mod piece_length;
-mod tracker;
+mod size;
+pub(crate) mod tracker;
 
 pub(crate) use date::Date;
 pub(crate) use piece_length::PieceLength;
+pub(crate) use size::Size;
 pub(crate) use tracker::{Tier, Url};

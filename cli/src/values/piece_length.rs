@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use crate::units;
+use torrent_metainfo::MAX_PIECE_LENGTH;
+
+use crate::{limits, units};
 
 /// Bytes per piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,10 +14,14 @@ impl FromStr for PieceLength {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bytes = u32::try_from(units::parse_size(text)?).ok();
-        match bytes {
-            Some(bytes @ 1..=torrent_metainfo::MAX_PIECE_LENGTH) => Ok(Self(bytes)),
-            _ => Err("pieces have 1 byte to 512 MiB".into()),
+        let bytes = units::parse_size(text)?;
+        match u32::try_from(bytes) {
+            // mktorrent and others count in powers of two, and nobody wants pieces of 18 bytes.
+            Ok(exponent @ 10..=29) if text == exponent.to_string() => {
+                Err(format!("{text} bytes? Say 2^{text} or {} if you mean that", units::exact(1 << exponent)))
+            }
+            Ok(bytes @ 1..=MAX_PIECE_LENGTH) => Ok(Self(bytes)),
+            _ => Err(limits::PIECE_LENGTHS.into()),
         }
     }
 }
@@ -45,6 +51,7 @@ mod tests {
             "2^99999999999",
             "10^",
             "1g",
+            "18",
             "513MiB",
             "99999999999999999999",
         ] {

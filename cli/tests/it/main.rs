@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bencode;
+mod cases;
 mod create;
 mod download;
 mod edit;

@@ -58,17 +58,41 @@ fn shells_and_man_are_served() {
         assert!(folder.run(&["completions", shell]).text().contains("torrent"), "{shell}");
     }
     assert!(folder.run(&["man"]).text().contains(".TH torrent 1"));
-    fs::create_dir(folder.path("man1")).unwrap();
-    folder.run(&["man", "--dir", "man1"]).ok();
-    assert!(folder.path("man1/torrent-create.1").is_file());
-    folder.run(&["man", "--dir", "nowhere"]).fails(5);
+    // On a fresh account there is no such folder yet.
+    folder.run(&["man", "--dir", "share/man/man1"]).ok();
+    let pages: Vec<_> = fs::read_dir(folder.path("share/man/man1")).unwrap().map(|page| page.unwrap().path()).collect();
+    assert!(pages.len() > 20);
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        assert!(text.contains(".TH ") && !text.contains(".SH EXTRA"), "{}", page.display());
+        // Lines of examples stay as they are.
+        if let Some((_, examples)) = text.split_once(".SH EXAMPLES\n") {
+            assert!(examples.starts_with(".nf\n  torrent "), "{}", page.display());
+        }
+    }
+    let create = fs::read_to_string(folder.path("share/man/man1/torrent-create.1")).unwrap();
+    assert!(
+        create.contains(".SH EXAMPLES\n.nf\n  torrent create \\-a https://tracker.example/announce album/\n"),
+        "{create}"
+    );
+    assert!(fs::read_to_string(folder.path("share/man/man1/torrent.1")).unwrap().contains(".SH EXIT STATUS\n.nf\n"));
+    folder.write("file", "");
+    folder.run(&["man", "--dir", "file/man1"]).fails(5);
 }
 
 #[test]
 fn input_has_a_limit() {
     let folder = Folder::new();
-    fs::File::create(folder.path("huge")).unwrap().set_len((64 << 20) + 1).unwrap();
-    assert_eq!(folder.run(&["show", "huge"]).fails(3), "torrent: huge: longer than 64 MiB");
+    fs::File::create(folder.path("huge")).unwrap().set_len((256 << 20) + 1).unwrap();
+    let message = "torrent: huge: 256.00 MiB, and no more than 256.00 MiB are read: --max-torrent-size 257MiB reads it";
+    assert_eq!(folder.run(&["show", "huge"]).fails(3), message);
+    folder.album();
+    let line = folder.run(&["show", "--max-torrent-size", "100", "t.torrent"]).fails(3).to_owned();
+    assert!(line.contains("--max-torrent-size 1MiB reads it"), "{line}");
+    let line = folder.run(&["files", "--max-torrent-values", "10", "t.torrent"]).fails(3).to_owned();
+    assert!(line.contains("more than the 10 values that are read: --max-torrent-values N reads more"), "{line}");
+    let line = folder.run_with(&["bencode", "check", "-", "--max-torrent-values", "3"], b"llee").fails(3).to_owned();
+    assert!(line.contains("--max-torrent-values"), "{line}");
     let path = folder.path("huge");
     assert_eq!(folder.run(&["bencode", "check", str_of(&path)]).code, Some(3));
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use torrent_bencode::{Document, Options};
 
-use crate::{describe::SCHEMA, exit::Outcome, input::Input, output};
+use crate::{describe::SCHEMA, exit::Outcome, input::Input, limits, output};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
@@ -40,8 +40,8 @@ struct Oddity {
 impl Check {
     pub(super) fn run(self, quiet: bool) -> Outcome {
         let bytes = self.file.read()?;
-        let lenient = Document::decode(&bytes, &Options::lenient());
-        let strict = Document::decode(&bytes, &Options::strict()).map(drop);
+        let lenient = Document::decode(&bytes, &limits::bencode(Options::lenient()));
+        let strict = Document::decode(&bytes, &limits::bencode(Options::strict())).map(drop);
         let warnings = lenient.as_ref().map(Document::warnings).unwrap_or_default();
         if self.json {
             let warning = |warning: &torrent_bencode::Warning| Oddity {
@@ -64,7 +64,7 @@ impl Check {
             warnings.iter().for_each(|warning| output::note(format_args!("{}: {warning}", self.file)));
         }
         match (lenient, strict) {
-            (Err(error), _) => Err(self.file.bad(error)),
+            (Err(error), _) => Err(self.file.bad(limits::explain_bencode(&error))),
             (Ok(_), Err(error)) if !self.lenient => Err(self.file.bad(error)),
             _ => Ok(()),
         }

@@ -54,10 +54,10 @@ impl Get {
             };
         }
         if self.json || is_container {
-            return output::json(&Shown(&node.to_value()));
+            return output::json(&Shown(node));
         }
         match (node.as_bytes(), node.as_str()) {
-            (None, _) => output::line(compact(&node.to_value())),
+            (None, _) => output::line(compact(node)),
             (_, Some(text)) => {
                 output::foreign_text(text, self.force)?;
                 output::text("\n")

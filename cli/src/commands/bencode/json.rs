@@ -1,17 +1,10 @@
 //! Bencoding to JSON without loss. The other way is in `from_json`.
 
-use std::borrow::Cow;
-
 use serde::{Serialize, Serializer, ser::Error};
-use torrent_bencode::Value;
+use torrent_bencode::{Dict, Node};
 
 use super::Source;
-use crate::{describe, exit::Outcome, output};
-
-/// In front of the bytes of a string that is not UTF-8.
-pub(super) const HEX: &str = "hex:";
-/// In front of text that would be taken for something else.
-pub(super) const UTF8: &str = "utf8:";
+use crate::{describe::bencode_text, exit::Outcome, output};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Json {
@@ -25,39 +18,46 @@ pub(super) struct Json {
 impl Json {
     pub(super) fn run(self, quiet: bool) -> Outcome {
         let bytes = self.source.read()?;
-        let value = self.source.decode(&bytes, quiet)?.root().to_value();
-        if self.compact { output::line(compact(&value)) } else { output::json(&Shown(&value)) }
+        let document = self.source.decode(&bytes, quiet)?;
+        if self.compact { output::json_line(&compact(document.root())) } else { output::json(&Shown(document.root())) }
     }
 }
 
 /// In one line.
-pub(in crate::commands) fn compact(value: &Value) -> String {
+pub(in crate::commands) fn compact(value: Node<'_, '_>) -> String {
     serde_json::to_string(&Shown(value)).unwrap_or_default()
 }
 
-/// A value that serializes to its JSON. Recursion ends where the decoder's depth limit does.
-pub(in crate::commands) struct Shown<'a>(pub(in crate::commands) &'a Value);
+/// A value that serializes to its JSON, without a copy of it. Recursion ends where the decoder's depth limit does.
+pub(in crate::commands) struct Shown<'d, 'a>(pub(in crate::commands) Node<'d, 'a>);
 
-impl Serialize for Shown<'_> {
+impl Serialize for Shown<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Int(int) => match (i64::try_from(*int), u64::try_from(*int)) {
-                (Ok(int), _) => serializer.serialize_i64(int),
-                (_, Ok(int)) => serializer.serialize_u64(int),
-                _ => Err(S::Error::custom("integer out of range")),
-            },
-            Value::Bytes(bytes) => serializer.serialize_str(&text(bytes)),
-            Value::List(list) => serializer.collect_seq(list.iter().map(Shown)),
-            Value::Dict(dict) => serializer.collect_map(dict.iter().map(|(key, value)| (text(key), Shown(value)))),
+        let node = self.0;
+        if let Some(bytes) = node.as_bytes() {
+            return serializer.serialize_str(&bencode_text(bytes));
+        }
+        if let Some(list) = node.as_list() {
+            return serializer.collect_seq(list.map(Shown));
+        }
+        if let Some(dict) = node.as_dict() {
+            return serializer
+                .collect_map(entries(dict).into_iter().map(|(key, value)| (bencode_text(key), Shown(value))));
+        }
+        match (node.as_int(), node.as_u64()) {
+            (Some(int), _) => serializer.serialize_i64(int),
+            (_, Some(int)) => serializer.serialize_u64(int),
+            _ => Err(S::Error::custom("integer out of range")),
         }
     }
 }
 
-/// A string as JSON has it.
-fn text(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.starts_with(HEX) || text.starts_with(UTF8) => format!("{UTF8}{text}").into(),
-        Ok(text) => text.into(),
-        Err(_) => format!("{HEX}{}", describe::hex(bytes)).into(),
+/// In order, each key once: of several that are equal, the first counts.
+fn entries<'d, 'a>(dict: Dict<'d, 'a>) -> Vec<(&'a [u8], Node<'d, 'a>)> {
+    let mut entries: Vec<_> = dict.collect();
+    if !entries.is_sorted_by(|(one, _), (next, _)| one < next) {
+        entries.sort_by_key(|(key, _)| *key);
+        entries.dedup_by_key(|(key, _)| *key);
     }
+    entries
 }

@@ -12,7 +12,7 @@ use torrent_bencode::{Document, Options};
 use crate::{
     exit::{Code, Failure, Outcome},
     input::Input,
-    output,
+    limits, output,
 };
 
 const JSON_HELP: &str = "\
@@ -81,8 +81,9 @@ impl Source {
     }
 
     fn decode<'a>(&self, bytes: &'a [u8], quiet: bool) -> Outcome<Document<'a>> {
-        let options = if self.strict { Options::strict() } else { Options::lenient() };
-        let document = Document::decode(bytes, &options).map_err(|error| self.file.bad(error))?;
+        let options = limits::bencode(if self.strict { Options::strict() } else { Options::lenient() });
+        let document =
+            Document::decode(bytes, &options).map_err(|error| self.file.bad(limits::explain_bencode(&error)))?;
         for warning in document.warnings().iter().filter(|_| !quiet) {
             output::note(format_args!("{}: {warning}", self.file));
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use torrent_bencode::{Kind, Node};
 
 use super::Source;
-use crate::{describe, exit::Outcome, output, table};
+use crate::{clean, describe, exit::Outcome, output};
 
 /// So much of a string is shown.
 const MAX_SHOWN: usize = 200;
@@ -44,7 +44,7 @@ fn show(out: &mut String, node: Node<'_, '_>, depth: usize, full: bool) {
             let entries = node.as_dict().into_iter().flatten();
             container(out, ['{', '}'], depth, entries, |out, (key, value)| {
                 match std::str::from_utf8(key) {
-                    Ok(text) => out.push_str(&table::clean(text)),
+                    Ok(text) => out.push_str(&clean::line(text)),
                     Err(_) => string(out, key, true),
                 }
                 out.push_str(": ");
@@ -83,7 +83,7 @@ fn string(out: &mut String, bytes: &[u8], full: bool) {
             let limit = cut(MAX_SHOWN);
             let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= limit).unwrap_or(text.len());
             out.push('"');
-            out.push_str(&table::clean(&text[..end]));
+            out.push_str(&clean::line(&text[..end]));
             out.push('"');
             bytes.len() - end
         }

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use serde::Serialize;
 use torrent_content::create::{Plan, PlannedFile, SkipReason};
+use torrent_metainfo::path;
 
 use crate::{
+    clean,
     describe::SCHEMA,
     exit::Outcome,
     output,
-    table::{Align, Table, clean},
+    table::{Align, Table},
     units,
 };
 
@@ -77,7 +79,7 @@ pub(super) fn print(plan: &Plan, json: bool) -> Outcome {
     }
     table.print()?;
     let (size, piece) = (units::size(plan.content_length()), units::size(geometry.piece_length().into()));
-    output::note(format_args!("{}: {size} in {} pieces of {piece}", clean(plan.name()), geometry.piece_count()));
+    output::note(format_args!("{}: {size} in {} pieces of {piece}", clean::line(plan.name()), geometry.piece_count()));
     Ok(())
 }
 
@@ -85,7 +87,7 @@ pub(super) fn print(plan: &Plan, json: bool) -> Outcome {
 pub(super) fn note_left_out(plan: &Plan) {
     let skipped = plan.skipped();
     for skipped in skipped.iter().take(MAX_NAMED) {
-        let path = clean(&skipped.path.display().to_string());
+        let path = clean::line(&skipped.path.display().to_string());
         output::note(format_args!("left out: {path} ({})", reason(skipped.reason)));
     }
     if let Some(more @ 1..) = skipped.len().checked_sub(MAX_NAMED) {
@@ -93,10 +95,28 @@ pub(super) fn note_left_out(plan: &Plan) {
     }
 }
 
+/// Says which files receivers elsewhere will see under another name.
+pub(super) fn note_unportable(plan: &Plan) {
+    let files = || plan.files().iter().filter(|file| file.disk_path().is_some());
+    let name = [plan.name()];
+    let paths = files().map(|file| name.into_iter().chain(file.elements().iter().map(String::as_str)));
+    let unportable = path::unportable(paths);
+    let files: Vec<_> = files().collect();
+    for (number, reason) in unportable.iter().take(MAX_NAMED) {
+        let elements = files.get(*number).map(|file| file.elements().join("/")).unwrap_or_default();
+        let path = if elements.is_empty() { plan.name().to_owned() } else { elements };
+        output::note(format_args!("note: {} gets another name on some systems: {reason}", clean::line(&path)));
+    }
+    if let Some(more @ 1..) = unportable.len().checked_sub(MAX_NAMED) {
+        output::note(format_args!("note: {more} more get other names on some systems"));
+    }
+}
+
 fn reason(reason: SkipReason) -> &'static str {
     match reason {
         SkipReason::Excluded => "excluded",
         SkipReason::Hidden => "hidden; --hidden takes it",
+        SkipReason::LeftOut => "it is the torrent",
         SkipReason::Litter => "desktop litter; --litter takes it",
         SkipReason::NotIncluded => "not included",
         SkipReason::Special => "neither file nor folder",

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use torrent_bencode::{Document, Options, Value};
+use serde::{Serializer, ser::Error};
+use torrent_bencode::{Document, Options};
 use torrent_metainfo::Metainfo;
 
 use super::super::bencode::{Shown, compact};
 use crate::{
+    clean,
     describe::{Hashes, SCHEMA},
     exit::Outcome,
     input::Input,
-    output, table,
+    output,
 };
 
 /// So much of a value is shown.
@@ -35,15 +37,36 @@ struct Torrent<'a> {
 #[derive(Serialize)]
 struct JsonChange<'a> {
     key: &'a str,
-    old: Option<Shown<'a>>,
-    new: Option<Shown<'a>>,
+    old: Option<&'a Raw>,
+    new: Option<&'a Raw>,
 }
 
 /// A key, its old value and its new one.
 struct Change {
     key: String,
-    old: Option<Value>,
-    new: Option<Value>,
+    old: Option<Raw>,
+    new: Option<Raw>,
+}
+
+/// A value as it stands in the torrent.
+#[derive(PartialEq)]
+struct Raw(Vec<u8>);
+
+impl Raw {
+    fn document(&self) -> Result<Document<'_>, torrent_bencode::Error> {
+        Document::decode(&self.0, &any())
+    }
+}
+
+impl Serialize for Raw {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Shown(self.document().map_err(S::Error::custom)?.root()).serialize(serializer)
+    }
+}
+
+/// It is a torrent: it was read before, within its limits.
+fn any() -> Options {
+    Options::lenient().max_depth(usize::MAX).max_bytes(usize::MAX).max_tokens(usize::MAX)
 }
 
 pub(super) fn print<'a>(
@@ -68,7 +91,7 @@ pub(super) fn print<'a>(
         for Change { key, old, new } in changes {
             for (sign, value) in [('-', old), ('+', new)] {
                 if let Some(value) = value {
-                    text += &format!("{sign} {}: {}\n", table::clean(key), shown(value));
+                    text += &format!("{sign} {}: {}\n", clean::line(key), shown(value));
                 }
             }
         }
@@ -81,7 +104,7 @@ pub(super) fn print<'a>(
 
 impl Change {
     fn json(&self) -> JsonChange<'_> {
-        JsonChange { key: &self.key, old: self.old.as_ref().map(Shown), new: self.new.as_ref().map(Shown) }
+        JsonChange { key: &self.key, old: self.old.as_ref(), new: self.new.as_ref() }
     }
 }
 
@@ -112,17 +135,19 @@ fn compare(prefix: &str, old: &[u8], new: &[u8]) -> Vec<Change> {
     changes
 }
 
-/// It is a torrent: it can be read.
-fn entries(dict: &[u8]) -> BTreeMap<Vec<u8>, Value> {
-    let document = Document::decode(dict, &Options::lenient().max_depth(usize::MAX));
-    match document.map(|document| document.root().to_value()) {
-        Ok(Value::Dict(entries)) => entries,
-        _ => BTreeMap::new(),
+fn entries(dict: &[u8]) -> BTreeMap<Vec<u8>, Raw> {
+    let Ok(document) = Document::decode(dict, &any()) else { return BTreeMap::new() };
+    let mut entries = BTreeMap::new();
+    for (key, value) in document.root().as_dict().into_iter().flatten() {
+        // Of a key that occurs twice, the first counts.
+        entries.entry(key.to_vec()).or_insert_with(|| Raw(value.raw().to_vec()));
     }
+    entries
 }
 
-fn shown(value: &Value) -> String {
-    let text = table::clean(&compact(value));
+fn shown(value: &Raw) -> String {
+    let text = value.document().map(|document| compact(document.root())).unwrap_or_default();
+    let text = clean::line(&text);
     match text.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -4,14 +4,14 @@ mod diff;
 
 use std::path::PathBuf;
 
-use torrent_metainfo::Metainfo;
+use torrent_metainfo::{Metainfo, TrackerList};
 use torrent_types::HostPort;
 
 use crate::{
     exit::{Code, Failure, Outcome},
     input::Input,
     output::{self, Output},
-    values::{Date, Tier, Url},
+    values::{Date, Tier, Url, tracker},
 };
 
 const EXAMPLES: &str = "\
@@ -21,10 +21,12 @@ Examples:
   torrent edit --clear-trackers --comment '' -o bare.torrent album.torrent
   torrent edit --source HERE --allow-info-change -o here.torrent album.torrent
   torrent edit --private yes --allow-info-change --dry-run album.torrent
+  torrent edit --clear-trackers --add-trackers-from passkeys.txt *.torrent
 
 Without -o the file itself is replaced, all at once or not at all. What you do not name keeps its bytes, known keys \
-or not. Trackers are cleared, removed and replaced before others are added. An empty text removes what was there. \
---dry-run prints what would change: lines with - are old, with + new.";
+or not. Trackers are cleared, removed and replaced before others are added, in every place where a torrent names them. An \
+empty text removes what was there. What matched nothing is told. --dry-run prints what would change: lines with - are old, \
+with + new.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -57,10 +59,13 @@ struct Changes {
     /// Add a tracker as the last tier; several in one argument, separated by spaces or commas, share it.
     #[arg(short = 'a', long = "add-tracker", value_name = "URL")]
     add_trackers: Vec<Tier>,
-    /// Remove a tracker.
+    /// Add the trackers in a file, a tier a line, so that no passkey stands on the command line; - is stdin.
+    #[arg(long = "add-trackers-from", value_name = "FILE")]
+    add_trackers_from: Option<Input>,
+    /// Remove a tracker, every copy of it.
     #[arg(short = 'd', long = "remove-tracker", value_name = "URL")]
     remove_trackers: Vec<String>,
-    /// Replace OLD by NEW in every tracker that contains it.
+    /// Replace OLD by NEW in every tracker that contains it; one that is empty then is removed.
     #[arg(short = 'r', long, num_args = 2, value_names = ["OLD", "NEW"], action = clap::ArgAction::Append)]
     replace_tracker: Vec<String>,
     /// Remove all trackers.
@@ -114,11 +119,17 @@ impl EditCommand {
         if self.torrents.len() > 1 && self.output.is_some() {
             return Err(Failure::message(Code::Usage, "-o is for one torrent, and there are several"));
         }
+        let file = self.changes.add_trackers_from.as_ref().map(Tier::from_file).transpose()?.unwrap_or_default();
+        let add = [&*self.changes.add_trackers, &file].concat();
         // All are read and changed before any is written.
         let mut changed = Vec::new();
         for input in &self.torrents {
             let old = input.read_torrent()?;
-            let new = self.change(input, &old)?;
+            let mut notes = Vec::new();
+            let new = self.change(input, &old, &add, &mut notes)?;
+            for note in notes.iter().filter(|_| !quiet) {
+                output::note(format_args!("{input}: {note}"));
+            }
             let output = self.output_for(input);
             if !self.dry_run {
                 output.check()?;
@@ -154,8 +165,9 @@ impl EditCommand {
         }
     }
 
-    fn change(&self, input: &Input, old: &Metainfo) -> Outcome<Metainfo> {
-        let edit = self.changes.apply(old);
+    fn change(&self, input: &Input, old: &Metainfo, add: &[Tier], notes: &mut Vec<String>) -> Outcome<Metainfo> {
+        let usage = |message| Failure::message(Code::Usage, format!("{input}: {message}"));
+        let edit = self.changes.apply(old, add, notes).map_err(usage)?;
         if edit.changes_info_hash() && !self.allow_info_change {
             let message = format!("{input}: this changes the info hash; if you mean it, say --allow-info-change");
             return Err(Failure::message(Code::Usage, message));
@@ -165,13 +177,15 @@ impl EditCommand {
 }
 
 impl Changes {
-    fn apply<'a>(&self, old: &'a Metainfo) -> torrent_metainfo::Edit<'a> {
-        let mut edit = old.edit();
-        let trackers = self.trackers(old.trackers());
-        if trackers != old.trackers() {
-            edit = edit.trackers(&trackers);
-        }
-        let web_seeds = self.web_seeds(old.web_seeds());
+    /// The changes to one torrent, and notes on what matched.
+    fn apply<'a>(
+        &self,
+        old: &'a Metainfo,
+        add: &[Tier],
+        notes: &mut Vec<String>,
+    ) -> Result<torrent_metainfo::Edit<'a>, String> {
+        let mut edit = old.edit().tracker_list(&self.trackers(old, add, notes)?);
+        let web_seeds = self.web_seeds(old.web_seeds(), notes);
         if web_seeds != old.web_seeds() {
             edit = edit.web_seeds(&web_seeds);
         }
@@ -186,7 +200,7 @@ impl Changes {
             edit = edit.created_by(program);
         }
         if let Some(date) = self.date {
-            edit = edit.creation_date(date.seconds());
+            edit = edit.creation_date(date.seconds()?);
         }
         if let Some(source) = &self.source {
             edit = edit.source(source);
@@ -197,32 +211,47 @@ impl Changes {
         if let Some(name) = &self.name {
             edit = edit.name(name);
         }
-        edit
+        Ok(edit)
     }
 
-    fn trackers(&self, old: &[Vec<String>]) -> Vec<Vec<String>> {
-        let mut tiers = if self.clear_trackers { Vec::new() } else { old.to_vec() };
-        for tier in &mut tiers {
-            tier.retain(|url| !self.remove_trackers.contains(url));
-            for pair in self.replace_tracker.as_chunks::<2>().0 {
-                let [from, to] = pair;
-                tier.iter_mut().filter(|_| !from.is_empty()).for_each(|url| *url = url.replace(from, to));
+    fn trackers(&self, old: &Metainfo, add: &[Tier], notes: &mut Vec<String>) -> Result<TrackerList, String> {
+        let mut list = old.tracker_list();
+        if self.clear_trackers {
+            list.clear();
+        }
+        for url in &self.remove_trackers {
+            let near = near(&list, url);
+            notes.push(match list.remove(url.trim()) {
+                0 => format!("no tracker {url}{near}"),
+                count => format!("removed {url}{}", times(count)),
+            });
+        }
+        for [from, to] in self.replace_tracker.as_chunks::<2>().0 {
+            let before: Vec<_> = list.urls().map(str::to_owned).collect();
+            notes.push(match list.replace(from, to) {
+                0 => format!("no tracker contains {from}"),
+                count => format!("replaced {from} by {}{}", if to.is_empty() { "nothing" } else { to }, times(count)),
+            });
+            let mut new = list.urls().filter(|url| !before.iter().any(|old| old == url));
+            if let Some((url, fault)) = new.find_map(|url| Some((url, tracker::check(url).err()?))) {
+                return Err(format!("--replace-tracker would leave {url:?}: {fault}"));
             }
         }
-        tiers.retain(|tier| !tier.is_empty());
-        for Tier(urls) in &self.add_trackers {
+        for Tier(urls) in add {
             // One that is there already stays where it is.
-            let new = urls.iter().filter(|url| !tiers.iter().flatten().any(|old| old == *url));
-            let new: Vec<_> = new.cloned().collect();
-            if !new.is_empty() {
-                tiers.push(new);
+            for url in urls.iter().filter(|url| list.tiers().iter().flatten().any(|old| old == *url)) {
+                notes.push(format!("{url} is there already"));
             }
+            let _added = list.add_tier(urls);
         }
-        tiers
+        Ok(list)
     }
 
-    fn web_seeds(&self, old: &[String]) -> Vec<String> {
+    fn web_seeds(&self, old: &[String], notes: &mut Vec<String>) -> Vec<String> {
         let mut urls = if self.clear_web_seeds { Vec::new() } else { old.to_vec() };
+        for url in self.remove_web_seeds.iter().filter(|url| !urls.contains(url)) {
+            notes.push(format!("no web seed {url}"));
+        }
         urls.retain(|url| !self.remove_web_seeds.contains(url));
         for Url(url) in &self.add_web_seeds {
             if !urls.contains(url) {
@@ -241,4 +270,16 @@ impl Changes {
         }
         nodes
     }
+}
+
+/// Trackers that somebody may have meant by `url`.
+fn near(list: &TrackerList, url: &str) -> String {
+    let text = url.trim().trim_end_matches('/').to_lowercase();
+    let near: Vec<_> =
+        list.urls().filter(|old| !text.is_empty() && old.to_lowercase().contains(&text)).take(3).collect();
+    if near.is_empty() { String::new() } else { format!("; there is {}", near.join(", ")) }
+}
+
+fn times(count: usize) -> String {
+    if count == 1 { String::new() } else { format!(" in {count} places") }
 }
