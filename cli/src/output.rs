@@ -113,6 +113,10 @@ impl Output {
             Self::File { path, .. } if path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
                 Err(Failure::message(Code::Disk, format!("{}: no such folder", path.display())))
             }
+            Self::File { path, .. } if folder_of(path).is_file() => {
+                let folder = folder_of(path).display();
+                Err(Failure::message(Code::Disk, format!("{}: {folder} is a file, not a folder", path.display())))
+            }
             Self::File { path, .. } => fs::metadata(folder_of(path)).map(drop).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => {
                     let folder = folder_of(path).display();

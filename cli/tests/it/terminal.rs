@@ -63,3 +63,41 @@ fn tables_are_aligned_on_a_terminal_and_json_is_json() {
     let json: Json = serde_json::from_str(&terminal).unwrap();
     assert_eq!((code, &json["files"][0]["path"]), (Some(0), &"album/1.flac".into()));
 }
+
+/// What sets titles and colours, C1, what moves back, turns around, hides or takes no room.
+const HOSTILE: &str = "\u{1b}]0;x\u{7}\u{1b}[31m\u{9b}1m\r\u{8}\u{7f}\u{202e}\u{2066}\u{61c}\u{200b}\u{2028}\u{ad}\u{180e}\u{fff9}\u{e0041}";
+
+#[test]
+fn no_text_of_a_torrent_reaches_a_terminal_as_it_is() {
+    let folder = Folder::new();
+    folder.album();
+    folder.run(&["edit", "-q", "--comment", HOSTILE, "--created-by", HOSTILE, "t.torrent"]).ok();
+    for arguments in [
+        &["show", "t.torrent"][..],
+        &["show", "--json", "t.torrent"],
+        &["bencode", "json", "t.torrent"],
+        &["bencode", "json", "-c", "t.torrent"],
+        &["bencode", "pretty", "t.torrent"],
+        &["bencode", "get", "comment", "t.torrent"],
+        &["bencode", "get", "--json", "comment", "t.torrent"],
+        &["edit", "--dry-run", "--comment", "x", "t.torrent"],
+        &["edit", "--dry-run", "--json", "--comment", "x", "t.torrent"],
+        &["metainfo", "t.torrent", "pprint"],
+    ] {
+        let (code, terminal, stderr) = folder.run_on_terminal(arguments, "t.torrent");
+        assert_eq!(code, Some(0), "{arguments:?}: {stderr}");
+        let plain = terminal.replace("\r\n", "").replace('\t', "");
+        let hostile = plain.chars().find(|char| char.is_control() || HOSTILE.contains(*char) && !char.is_ascii());
+        assert_eq!(hostile, None, "{arguments:?}: {terminal:?}");
+        let json = arguments.contains(&"--json") || arguments.contains(&"json");
+        if json {
+            let value: Json = serde_json::from_str(&terminal).unwrap();
+            assert!(value.to_string().contains('\u{202e}') || arguments[0] == "metainfo", "it means the same");
+        }
+    }
+    // Errors and notes as well.
+    let done = folder.run(&["show", &format!("no{HOSTILE}file")]);
+    assert!(done.stderr.trim_end().is_ascii(), "{:?}", done.stderr);
+    let done = folder.run(&["edit", "-d", HOSTILE, "t.torrent"]);
+    assert!(done.stderr.lines().all(str::is_ascii), "{:?}", done.stderr);
+}

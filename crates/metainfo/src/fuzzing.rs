@@ -13,11 +13,30 @@ pub mod metainfo {
         check(torrent.info());
         let edited = torrent.edit().comment("").creation_date(None).apply().expect("what was read can be written");
         assert_eq!(edited.info(), torrent.info());
-        let magnet = torrent.magnet();
+        let mut magnet = torrent.magnet();
+        magnet.trackers.retain(|url| !url.is_empty());
         assert_eq!(magnet.to_string().parse(), Ok(magnet));
+        trackers(&torrent);
+        let small = crate::Limits::default().max_values(50).max_bytes(1000);
+        let _few = Metainfo::from_bytes_within(data.to_vec(), &small);
         for piece in torrent.info().geometry().pieces().take(100) {
             let _hash = torrent.piece_hash_v2(piece);
         }
+    }
+
+    /// What is removed is nowhere, what is left is as it was.
+    fn trackers(torrent: &Metainfo) {
+        let list = torrent.tracker_list();
+        assert!(list.urls().all(|url| !url.is_empty()));
+        let same = torrent.edit().tracker_list(&list).apply().expect("what was read can be written");
+        assert_eq!(same.trackers(), torrent.trackers());
+        let Some(first) = list.urls().next().map(str::to_owned) else { return };
+        let mut fewer = list.clone();
+        assert!(fewer.remove(&first) > 0);
+        assert!(fewer.urls().all(|url| url != first));
+        let edited = torrent.edit().tracker_list(&fewer).apply().expect("what was read can be written");
+        assert!(edited.tracker_list().urls().all(|url| url != first));
+        assert_eq!(edited.info_hashes(), torrent.info_hashes());
     }
 
     fn check(info: &Info) {
@@ -29,7 +48,12 @@ pub mod metainfo {
             super::path::check(file.path());
             file.symlink().into_iter().for_each(super::path::check);
             assert!(file.is_pad() || seen.insert(file.path().as_str().to_lowercase()), "{file:?}");
+            let exact = info.exact_path(file).map(|path| path.to_string_lossy().into_owned());
+            assert_ne!(exact.as_deref(), Some(file.path().as_str()), "{file:?}");
             let _text = (file.link_text(), file.original_path());
+            if let Some(exact) = info.exact_path(file) {
+                assert!(exact.components().all(|part| matches!(part, std::path::Component::Normal(_))), "{exact:?}");
+            }
         }
         assert_eq!(offset, info.total_length());
         assert!(!info.has_v1() || info.piece_hashes().len() == info.piece_count() as usize);
@@ -47,6 +71,8 @@ pub mod magnet {
     /// Reads without panic; printing and reading again gives the same.
     pub fn target(data: &[u8]) {
         let Ok(text) = std::str::from_utf8(data) else { return };
+        let links = crate::magnet::links(text);
+        assert!(links.iter().map(String::len).sum::<usize>() <= text.len());
         if let Ok(magnet) = text.parse::<Magnet>() {
             assert_eq!(magnet.to_string().parse(), Ok(magnet));
         }
@@ -65,6 +91,9 @@ pub mod path {
     /// Elements, one per line: no path leaves its folder, and what is safe stays as it is.
     pub fn target(data: &[u8]) {
         let elements: Vec<_> = data.split(|byte| *byte == b'\n').collect();
+        let text: Vec<_> = elements.iter().filter_map(|element| std::str::from_utf8(element).ok()).collect();
+        let unportable = crate::path::unportable(text.iter().map(|element| [*element]));
+        assert!(unportable.iter().all(|(number, _)| *number < text.len()));
         match SafePath::sanitize(&elements) {
             Ok(path) => {
                 check(&path);

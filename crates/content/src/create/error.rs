@@ -89,7 +89,9 @@ impl fmt::Display for CreateError {
             }
             Self::Invalid(error) => error.fmt(f),
             Self::Io { path, error } => write!(f, "{}: {error}", path.display()),
-            Self::Name => f.write_str("no name for the torrent"),
+            Self::Name => f.write_str(
+                "no name for the torrent, or one that cannot be that of a file: empty, . or .., or with a / in it",
+            ),
             Self::NoFiles { left_out: 0 } => f.write_str("no files to put into the torrent"),
             Self::NoFiles { left_out } => write!(f, "no files to put into the torrent: all {left_out} are left out"),
             Self::NoLength { path } => {

@@ -270,3 +270,37 @@ mod unix {
         }
     }
 }
+
+#[test]
+fn a_file_that_changes_while_it_is_hashed_is_an_error() {
+    let changes: [(&str, fn(&std::path::Path)); 4] = [
+        ("a later time", |path| {
+            let later = fs::metadata(path).unwrap().modified().unwrap() + std::time::Duration::from_secs(5);
+            fs::File::options().write(true).open(path).unwrap().set_modified(later).unwrap();
+        }),
+        ("longer", |path| fs::write(path, vec![1; 100_001]).unwrap()),
+        ("shorter", |path| fs::write(path, vec![1; 99_999]).unwrap()),
+        ("another file", |path| {
+            let modified = fs::metadata(path).unwrap().modified().unwrap();
+            fs::remove_file(path).unwrap();
+            // So that the number is not given out again.
+            fs::write(path.with_extension("other"), "x").unwrap();
+            fs::write(path, vec![1; 100_000]).unwrap();
+            fs::File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
+        }),
+    ];
+    for (what, change) in changes {
+        let tree = Tree::new([("a", vec![1; 100_000]), ("b", vec![2; 100_000])]);
+        let path = tree.root().join("a");
+        let plan = Builder::new().piece_length(16_384).plan(tree.root()).unwrap();
+        let mut changed = false;
+        let result = plan.hash(|_| {
+            if !std::mem::replace(&mut changed, true) {
+                change(&path);
+            }
+            ControlFlow::Continue(())
+        });
+        let is_told = matches!(&result, Err(CreateError::Changed { path: told }) if *told == path);
+        assert!(is_told || (cfg!(not(unix)) && what == "another file"), "{what}: {result:?}");
+    }
+}
