@@ -5,6 +5,7 @@ mod bencode;
 mod completions;
 mod create;
 mod demo;
+mod dht;
 mod download;
 mod edit;
 mod files;
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Announce(announce::Announce),
     /// Ask a tracker how many peers some torrents have.
     Scrape(scrape::Scrape),
+    /// Use the DHT by hand: find peers, announce, store and sample, or run a node.
+    Dht(dht::DhtCommand),
     /// Run a tracker.
     Tracker(tracker::Tracker),
     /// Print what a shell needs to complete the words of this command.
@@ -71,6 +74,7 @@ impl Command {
             Self::Bencode(command) => command.run(quiet),
             Self::Announce(command) => block_on(command.run(quiet)),
             Self::Scrape(command) => block_on(command.run(quiet)),
+            Self::Dht(command) => block_on(command.run(quiet)),
             Self::Tracker(command) => block_on(command.run(quiet)),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),

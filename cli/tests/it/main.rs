@@ -5,6 +5,7 @@
 mod bencode;
 mod cases;
 mod create;
+mod dht;
 mod download;
 mod edit;
 mod encryption;

@@ -109,9 +109,10 @@ impl Table {
     }
 
     /// A node asked, or was named: it gets free room only, and is not told to others before it has answered.
-    pub(crate) fn heard(&mut self, now: Instant, contact: Contact) {
+    /// Whether it got it.
+    pub(crate) fn heard(&mut self, now: Instant, contact: Contact) -> bool {
         if contact.id == self.own {
-            return;
+            return false;
         }
         let index = self.index(&contact.id);
         if let Some(bucket) = self.buckets.get_mut(index)
@@ -121,32 +122,32 @@ impl Table {
             if known.contact.address == contact.address && known.verified && known.failures == 0 {
                 known.seen = known.seen.max(now);
             }
-            return;
+            return false;
         }
         let taken = |entry: &Entry| entry.contact.address == contact.address;
         let last = self.buckets.len().saturating_sub(1) == index;
         let room = self.buckets.get(index).is_some_and(|bucket| bucket.nodes.len() < K || (last && index < 159));
-        if room && !self.entries().any(taken) {
-            self.insert(Entry::new(now, contact, false));
-        }
+        room && !self.entries().any(taken) && self.insert(Entry::new(now, contact, false))
     }
 
-    fn insert(&mut self, entry: Entry) {
+    /// Whether it is in the table now, or among the spares.
+    fn insert(&mut self, entry: Entry) -> bool {
         if self.is_crowded(&entry) {
-            return;
+            return false;
         }
         loop {
             let index = self.index(&entry.contact.id);
             let last = index == self.buckets.len().saturating_sub(1);
             let splits = last && index < 159;
-            let Some(bucket) = self.buckets.get_mut(index) else { return };
+            let Some(bucket) = self.buckets.get_mut(index) else { return false };
             if bucket.nodes.len() < K {
                 bucket.spares.retain(|spare| spare.contact.id != entry.contact.id);
                 bucket.nodes.push(entry);
-                return;
+                return true;
             }
             if !splits {
-                return bucket.replace(entry);
+                bucket.replace(entry);
+                return true;
             }
             self.split();
         }

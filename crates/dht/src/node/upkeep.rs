@@ -27,6 +27,8 @@ const MOST_PATIENT: Duration = Duration::from_secs(5 * 60);
 const MAX_KNOWN: usize = 32;
 /// Nodes that wait for a ping.
 const MAX_PINGS: usize = 128;
+/// With fewer nodes in the table, each new one is asked at once whether it is there.
+const CURIOUS: usize = 4 * K;
 /// Nodes that never answered that are asked in one tick.
 const ASKED_A_TICK: usize = 4;
 
@@ -144,6 +146,7 @@ impl Node {
     pub(crate) fn bootstrapped(&mut self, now: Instant, outcome: &Outcome) {
         self.upkeep.bootstrapping = false;
         if outcome.answers == 0 {
+            // Without any answer there is nobody to look for.
             self.upkeep.bootstrap = Some(after(now, self.upkeep.patience));
             self.upkeep.patience = (self.upkeep.patience * 2).min(MOST_PATIENT);
             return;
@@ -153,7 +156,10 @@ impl Node {
             self.upkeep.ready = true;
             self.events.push_back(Event::Ready);
         }
-        // Its own address may have brought it another id meanwhile; the neighbours of that one are looked for at the next tick.
+        // The answers may have brought it another id: then the neighbours of that one are looked for, too, a moment later.
+        if self.upkeep.bootstrap.is_some_and(|at| at <= now) {
+            self.upkeep.bootstrap = Some(after(now, Duration::from_secs(1)));
+        }
         if outcome.closest.len() < K && self.table.good() < K {
             self.upkeep.bootstrap = Some(after(now, MOST_PATIENT));
         }
@@ -191,8 +197,9 @@ impl Node {
 
     /// A node asked us, or was named: it may get into the table.
     pub(crate) fn meet(&mut self, now: Instant, contact: crate::krpc::Contact) {
-        if !self.routers().contains(&contact.address) {
-            self.table.heard(now, contact);
+        // A node that knows few is curious; one that knows many asks when it has time.
+        if !self.routers().contains(&contact.address) && self.table.heard(now, contact) && self.table.len() < CURIOUS {
+            self.ping(contact.address, Some(contact.id));
         }
     }
 }

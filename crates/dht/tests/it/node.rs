@@ -363,7 +363,7 @@ fn read_only_nodes_answer_nothing_and_are_told_to_nobody() {
 
 #[test]
 fn items_are_stored_found_and_compared() {
-    let mut network = Network::new(11, 0.01);
+    let mut network = Network::new(11, 0.0);
     network.grow(60);
     network.world.run_for(Duration::from_secs(30));
     let (a, b) = (network.alive[3], network.alive[40]);
