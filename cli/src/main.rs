@@ -10,7 +10,6 @@ mod limits;
 mod network;
 mod output;
 mod progress;
-
 mod table;
 mod units;
 mod values;

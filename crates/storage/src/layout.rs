@@ -167,10 +167,10 @@ fn normal(file: FileEntry) -> Result<FileEntry, LayoutError> {
         return Err(LayoutError::UnsafePath(file.path));
     }
     let exact = file.exact.map(|exact| exact.components().collect::<PathBuf>());
-    if let Some(exact) = &exact {
-        if exact.as_os_str().is_empty() || !exact.components().all(|part| is_name(&part)) {
-            return Err(LayoutError::UnsafePath(exact.clone()));
-        }
+    if let Some(exact) = &exact
+        && (exact.as_os_str().is_empty() || !exact.components().all(|part| is_name(&part)))
+    {
+        return Err(LayoutError::UnsafePath(exact.clone()));
     }
     Ok(FileEntry { path: file.path.components().collect(), exact: exact.map(Into::into), ..file })
 }

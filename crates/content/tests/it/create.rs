@@ -273,7 +273,8 @@ mod unix {
 
 #[test]
 fn a_file_that_changes_while_it_is_hashed_is_an_error() {
-    let changes: [(&str, fn(&std::path::Path)); 4] = [
+    type Change = fn(&std::path::Path);
+    let changes: [(&str, Change); 4] = [
         ("a later time", |path| {
             let later = fs::metadata(path).unwrap().modified().unwrap() + std::time::Duration::from_secs(5);
             fs::File::options().write(true).open(path).unwrap().set_modified(later).unwrap();

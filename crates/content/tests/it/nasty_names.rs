@@ -10,7 +10,7 @@ use std::{
 
 use proptest::prelude::*;
 use tempfile::TempDir;
-use torrent_content::{Builder, Check, CreateError, Verifier, Version, layout};
+use torrent_content::{Builder, Check, CreateError, Hashes, Verifier, Version, layout};
 use torrent_metainfo::Metainfo;
 use torrent_storage::{FileStorage, Storage};
 
@@ -91,13 +91,10 @@ fn on_disk(paths: &[Vec<Vec<u8>>]) -> TempDir {
 fn assert_found(torrent: &Metainfo, folder: &Path) {
     let report = Verifier::new(torrent).run(folder).unwrap();
     assert!(report.is_complete(), "{:?}", report.bad_files().collect::<Vec<_>>());
-    if !torrent.info().has_v1() {
-        return;
-    }
     let storage = FileStorage::new(folder).open(&layout(torrent.info()).unwrap()).unwrap();
     let geometry = torrent.info().geometry();
-    let expected = |piece| torrent.info().piece_hash(piece).copied().unwrap_or_default();
-    let check = Check::new(&*storage, &geometry, &expected).run().unwrap();
+    let hashes = Hashes::new(torrent.info().clone(), torrent.piece_layers().clone());
+    let check = Check::new(&*storage, &geometry, &hashes).run().unwrap();
     assert!(check.have.is_full());
 }
 
