@@ -121,6 +121,7 @@ fn spans_files(storage: &dyn Storage) {
     assert_eq!(read(&*torrent, 0, 512), bytes);
     assert_eq!(read(&*torrent, 2, 505), bytes[2..507]);
     // More parts than one system call takes.
+    drop(torrent);
     let parts: Vec<_> = bytes.chunks(1).cycle().take(5000).map(IoSlice::new).collect();
     let torrent = open(storage, &layout(&[2500, 2501]));
     torrent.write_at(1, &parts).expect("writes");

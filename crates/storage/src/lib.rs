@@ -21,4 +21,4 @@ pub use file::{Allocation, FileStorage, HandlePool};
 pub use layout::{FileEntry, Layout, LayoutError, Segment};
 pub use memory::MemoryStorage;
 pub use presence::{Extent, Presence};
-pub use storage::{FileStat, Storage, TorrentStorage};
+pub use storage::{FileStat, Owner, Storage, TorrentStorage};

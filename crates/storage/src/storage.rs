@@ -70,6 +70,20 @@ pub trait TorrentStorage: fmt::Debug + Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The files that this was opened for, as far as it keeps files.
+    fn layout(&self) -> Option<&Layout> {
+        None
+    }
+
+    /// From now on, files that exist already are somebody else's until it is said that they are this torrent's: writing to one
+    /// of them, or cutting it, fails with [`ErrorKind::Occupied`].
+    fn protect(&self) {}
+
+    /// Whose file number `file` of the layout is, if it exists. Files that this makes itself are the torrent's.
+    fn set_owner(&self, file: usize, owner: Owner) {
+        let _ = (file, owner);
+    }
+
     /// A number for the device that the torrent is on: those on one device share its threads, so that a slow one does not
     /// hold up the others. On Linux it is `st_dev`. `None`: on no device in particular.
     fn device(&self) -> Option<u64> {
@@ -127,6 +141,16 @@ pub trait TorrentStorage: fmt::Debug + Send + Sync {
     fn remove(&self) -> Result<(), StorageError> {
         Err(StorageError::new(ErrorKind::Unsupported, Operation::Remove, ""))
     }
+}
+
+/// Whose a file is that was there before its torrent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "it is the torrent's or not")]
+pub enum Owner {
+    /// It is of this torrent: it may be written over and cut.
+    Torrent,
+    /// It is of somebody else: it is not touched.
+    Other,
 }
 
 /// What the disk says of one file.

@@ -138,6 +138,14 @@ impl Geometry {
         (0..self.piece_count).map(PieceIndex)
     }
 
+    /// The pieces that have bytes of `range`, in bytes from the beginning of the torrent.
+    pub fn pieces_of(&self, range: std::ops::Range<u64>) -> impl DoubleEndedIterator<Item = PieceIndex> + use<> {
+        let number = |offset: u64| offset.checked_div(self.piece_length.into()).unwrap_or_default();
+        let clamp = |number: u64| u32::try_from(number).unwrap_or(u32::MAX).min(self.piece_count);
+        let end = if range.is_empty() { 0 } else { number(range.end.saturating_sub(1)).saturating_add(1) };
+        (clamp(number(range.start))..clamp(end)).map(PieceIndex)
+    }
+
     /// Offset in bytes of the piece from the beginning of the torrent.
     #[must_use]
     pub fn piece_offset(&self, piece: PieceIndex) -> u64 {
@@ -228,6 +236,17 @@ mod tests {
         assert_eq!(geometry.piece_count(), 4);
         assert_eq!(geometry.length_of(PieceIndex(3)), 32768);
         assert_eq!(geometry.length_of(PieceIndex(4)), 0);
+    }
+
+    #[test]
+    fn a_range_lies_in_the_pieces_that_its_bytes_are_in() {
+        let geometry = Geometry::new(95, 10).unwrap();
+        let pieces = |range| geometry.pieces_of(range).map(PieceIndex::get).collect::<Vec<_>>();
+        assert_eq!(pieces(0..10), [0]);
+        assert_eq!(pieces(9..11), [0, 1]);
+        assert_eq!(pieces(90..u64::MAX), [9]);
+        assert_eq!(pieces(20..20), []);
+        assert_eq!(pieces(500..600), []);
     }
 
     #[test]

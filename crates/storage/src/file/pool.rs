@@ -22,6 +22,8 @@ struct Shared {
     capacity: usize,
     next_torrent: AtomicU64,
     open: Mutex<Open>,
+    /// The files that torrents have written to, by device and number, with the torrent.
+    claims: Mutex<HashMap<(u64, u64), u64>>,
 }
 
 #[derive(Default)]
@@ -46,7 +48,12 @@ impl HandlePool {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
-        Self(Arc::new(Shared { capacity, next_torrent: AtomicU64::new(0), open: Mutex::default() }))
+        Self(Arc::new(Shared {
+            capacity,
+            next_torrent: AtomicU64::new(0),
+            open: Mutex::default(),
+            claims: Mutex::default(),
+        }))
     }
 
     /// How many files are open.
@@ -134,6 +141,23 @@ impl Share {
         drop((replaced, closed));
     }
 
+    /// Only this torrent writes to a file from now on, until it is closed. False if another one does, or another process has
+    /// locked it. `id` is that of the system, so that it does not matter by which of its names a file is reached. A file that
+    /// was `made` just now is nobody else's, though a deleted one may have had its number.
+    pub(super) fn claim(&self, id: (u64, u64), handle: &Handle, made: bool) -> bool {
+        let mut claims = self.pool.0.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the mutex, because a file that we have open twice can be locked through one of the two only.
+        let is_locked = handle.lock();
+        match claims.get(&id) {
+            Some(torrent) if !made => *torrent == self.torrent,
+            _ if is_locked => {
+                claims.insert(id, self.torrent);
+                true
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn close(&self, file: usize) {
         let closed = self.pool.open().entries.remove(&(self.torrent, file));
         drop(closed);
@@ -148,6 +172,8 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.close_all();
+        let mut claims = self.pool.0.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.retain(|_, torrent| *torrent != self.torrent);
     }
 }
 

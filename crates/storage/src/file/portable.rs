@@ -117,6 +117,12 @@ impl Handle {
         Ok(FileStat::new(metadata.len(), metadata.modified()?))
     }
 
+    /// Not everywhere: other processes are not kept away.
+    #[expect(clippy::unused_self, reason = "as on Unix")]
+    pub(super) const fn lock(&self) -> bool {
+        true
+    }
+
     pub(super) fn set_length(&self, length: u64) -> Result<(), Fault> {
         Ok(self.file().set_len(length)?)
     }
@@ -180,6 +186,7 @@ mod tests {
         assert_eq!(handle.read_vectored_at(&mut slices, 4).unwrap(), 3);
         assert_eq!(parts, [*b"bc", *b"d\0"]);
         assert_eq!(device(root), None);
+        assert!(handle.lock());
         handle.set_length(5).unwrap();
         handle.allocate(5).unwrap();
         handle.set_modified(SystemTime::UNIX_EPOCH).unwrap();

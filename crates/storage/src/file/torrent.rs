@@ -23,7 +23,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    ErrorKind, FileStat, Layout, Operation, Presence, Segment, StorageError, TorrentStorage,
+    ErrorKind, FileStat, Layout, Operation, Owner, Presence, Segment, StorageError, TorrentStorage,
     error::Fault,
     gather::Gather,
     storage::{length_of, range_of},
@@ -40,10 +40,14 @@ pub(super) struct FileTorrent {
     slots: Box<[Slot]>,
     part_file: PathBuf,
     watch: Watch,
+    /// Files that were there before are not written to unless they are the torrent's.
+    protected: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Slot {
+    /// It is the torrent's, even if it was there before.
+    ours: AtomicBool,
     wanted: AtomicBool,
     /// Written to since the last sync.
     dirty: AtomicBool,
@@ -53,12 +57,21 @@ struct Slot {
 
 impl FileTorrent {
     pub(super) fn new(layout: Layout, root: PathBuf, share: Share, allocation: Allocation) -> Self {
-        let slot = || Slot { wanted: true.into(), dirty: false.into(), made: false.into() };
+        let slot = || Slot { ours: false.into(), wanted: true.into(), dirty: false.into(), made: false.into() };
         let slots = layout.files().iter().map(|_| slot()).chain([slot()]).collect();
         // By the names that the torrent gives: the same wherever its files are found.
         let part_file = part_file_name(&layout);
         let layout = layout.found_below(&root);
-        Self { layout, root: RwLock::new(root), share, allocation, slots, part_file, watch: Watch::default() }
+        Self {
+            layout,
+            root: RwLock::new(root),
+            share,
+            allocation,
+            slots,
+            part_file,
+            watch: Watch::default(),
+            protected: false.into(),
+        }
     }
 
     fn root(&self) -> RwLockReadGuard<'_, PathBuf> {
@@ -101,14 +114,33 @@ impl FileTorrent {
             opened => opened.map_err(|fault| fault.at(Operation::Open, root.join(path)))?,
         };
         if made {
+            self.slot(file).ours.store(true, Ordering::Release);
             self.slot(file).made.store(true, Ordering::Release);
             if let (Allocation::Full, Some(entry)) = (self.allocation, self.layout.files().get(file)) {
                 handle.allocate(entry.length()).map_err(|fault| fault.at(Operation::Resize, root.join(path)))?;
             }
         }
+        if writable {
+            self.check_owner(&handle, file, root, made)?;
+        }
         let handle = Arc::new(handle);
         self.share.keep(file, writable, Arc::clone(&handle));
         Ok(Some(handle))
+    }
+
+    /// A file that is opened for writing must be the torrent's, and no other torrent's.
+    fn check_owner(&self, handle: &Handle, file: usize, root: &Path, made: bool) -> Result<(), StorageError> {
+        let occupied = || StorageError::new(ErrorKind::Occupied, Operation::Write, root.join(self.path(file)));
+        let stat = handle.stat().map_err(|fault| fault.at(Operation::Inspect, root.join(self.path(file))))?;
+        let is_ours = self.slot(file).ours.load(Ordering::Acquire) || file == self.part();
+        // Nothing is lost with an empty file, as long as it has no other name.
+        if self.protected.load(Ordering::Acquire) && !is_ours && (stat.length > 0 || stat.links > 1) {
+            return Err(occupied());
+        }
+        if stat.id.is_some_and(|id| !self.share.claim(id, handle, made)) {
+            return Err(occupied());
+        }
+        Ok(())
     }
 
     fn create(&self, root: &Path, file: usize) -> Result<Arc<Handle>, StorageError> {
@@ -282,6 +314,23 @@ impl TorrentStorage for FileTorrent {
         let root = self.root();
         let of = |path: &Path| os::stat(&root, path).map_err(|fault| fault.at(Operation::Inspect, root.join(path)));
         self.layout.files().iter().map(|entry| if entry.is_pad() { Ok(None) } else { of(entry.path()) }).collect()
+    }
+
+    fn layout(&self) -> Option<&Layout> {
+        Some(&self.layout)
+    }
+
+    fn protect(&self) {
+        self.protected.store(true, Ordering::Release);
+        // What is open was not looked at.
+        self.share.close_all();
+    }
+
+    fn set_owner(&self, file: usize, owner: Owner) {
+        if file < self.part() {
+            self.slot(file).ours.store(owner == Owner::Torrent, Ordering::Release);
+            self.share.close(file);
+        }
     }
 
     fn device(&self) -> Option<u64> {

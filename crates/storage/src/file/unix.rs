@@ -166,6 +166,13 @@ impl Handle {
         Ok(found.identified((metadata.dev(), metadata.ino()), metadata.nlink()))
     }
 
+    /// Keeps other processes that ask from writing to the file as long as it is open. False if one of them does. Where
+    /// the file system has no locks there is none.
+    pub(super) fn lock(&self) -> bool {
+        let locked = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+        !matches!(locked, Err(Errno::WOULDBLOCK))
+    }
+
     pub(super) fn set_length(&self, length: u64) -> Result<(), Fault> {
         Ok(self.0.set_len(length)?)
     }

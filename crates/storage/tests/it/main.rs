@@ -4,6 +4,8 @@
 mod backends;
 mod faults;
 mod files;
+#[cfg(unix)]
+mod owners;
 mod twin;
 
 use std::io::IoSlice;
