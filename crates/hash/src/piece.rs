@@ -127,6 +127,14 @@ impl PieceHasher {
         }
     }
 
+    /// The file ends after what was taken, before the end that was named: its tree is as high as that is long. For content
+    /// whose length is not known before its end.
+    pub fn end_file_here(&mut self) {
+        if let Self::V2(leaves) | Self::Hybrid(_, leaves) = self {
+            leaves.end_here();
+        }
+    }
+
     /// The hashes of what was taken.
     #[must_use]
     pub fn finish(self) -> PieceDigest {
@@ -184,12 +192,27 @@ impl Leaves {
         }
         self.filled = self.filled.saturating_add(bytes.len());
         if self.filled == LEAF || self.left == 0 {
+            self.close_open();
+        }
+    }
+
+    fn end_here(&mut self) {
+        self.left = 0;
+        self.close_open();
+        let leaves = u64::try_from(self.nodes.len()).unwrap_or(u64::MAX);
+        self.height = merkle::height(leaves.saturating_mul(BLOCK_LENGTH.into()));
+    }
+
+    fn close_open(&mut self) {
+        if self.filled > 0 {
             self.nodes.push(self.open.finalize_reset().into());
             self.filled = 0;
         }
     }
 
+    /// A file that ends before it was said to ends in a short leaf.
     fn finish(mut self) -> Option<merkle::Node> {
+        self.close_open();
         (!self.nodes.is_empty()).then(|| merkle::fold(&mut self.nodes, 0, self.height))
     }
 }

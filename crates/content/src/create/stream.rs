@@ -2,21 +2,20 @@
 
 use std::io::{self, Read};
 
-use sha1::Sha1;
-use sha2::Digest;
-use torrent_hash::{interleave::leaves, merkle};
+use torrent_hash::{PieceDigest, PieceHasher, V2Shape, merkle};
 use torrent_metainfo::{Limits, Metainfo};
-use torrent_types::{BLOCK_LENGTH, Geometry, MAX_PIECES};
+use torrent_types::{Geometry, MAX_PIECES};
 
 use super::{
     Builder, CreateError, Plan,
     plan::{check_name, check_piece_length},
     write::{self, Hashes},
 };
-use crate::engine::Digests;
 
 /// What pieces are if nobody says: the length of the content is not known before its end.
 const PIECE_LENGTH: u32 = 1024 * 1024;
+/// Bytes read at a time.
+const READ_LENGTH: u32 = 128 * 1024;
 
 impl Builder {
     /// Makes the torrent of a single file from its content, such as standard input. Files, order and threads do not matter.
@@ -56,28 +55,25 @@ impl Builder {
 }
 
 /// The hashes of the next piece, and its length: less than asked for at the end.
-fn piece(content: &mut impl Read, length: u32, v1: bool, v2: bool, is_first: bool) -> io::Result<(Digests, u64)> {
-    let mut sha1 = v1.then(Sha1::new);
-    let mut nodes = Vec::new();
-    let mut done = 0_u64;
-    let mut block = Vec::with_capacity(BLOCK_LENGTH as usize);
-    while done < length.into() {
-        let wanted = u64::from(length).saturating_sub(done).min(BLOCK_LENGTH.into());
+fn piece(content: &mut impl Read, length: u32, v1: bool, v2: bool, is_first: bool) -> io::Result<(PieceDigest, u64)> {
+    // A file that ends in its first piece has no layer: the piece is its root. Where it ends is known at its end only.
+    let height = merkle::height(length.into());
+    let mut hasher = PieceHasher::new(v1, v2.then_some(V2Shape { content: length, height }));
+    let mut done = 0_u32;
+    let mut block = Vec::with_capacity(READ_LENGTH as usize);
+    while done < length {
+        let wanted = length.saturating_sub(done).min(READ_LENGTH);
         block.clear();
-        let found = content.by_ref().take(wanted).read_to_end(&mut block)?;
+        let found = content.by_ref().take(wanted.into()).read_to_end(&mut block)?;
+        let found = u32::try_from(found).unwrap_or(wanted);
         if found == 0 {
             break;
         }
-        if v2 {
-            leaves(&block, sha1.as_mut(), &mut nodes);
-        } else if let Some(sha1) = &mut sha1 {
-            sha1.update(&block);
-        }
-        done = done.saturating_add(u64::try_from(found).unwrap_or(wanted));
+        hasher.update(&block);
+        done = done.saturating_add(found);
     }
-    // A file that ends in its first piece has no layer: the piece is its root.
-    let is_whole = is_first && done < length.into();
-    let top = merkle::height(if is_whole { done } else { length.into() });
-    let v2 = v2.then(|| merkle::fold(&mut nodes, 0, top));
-    Ok((Digests { v1: sha1.map(|hasher| hasher.finalize().into()), v2 }, done))
+    if is_first && done < length {
+        hasher.end_file_here();
+    }
+    Ok((hasher.finish(), done.into()))
 }

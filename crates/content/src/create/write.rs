@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use torrent_bencode::{DictEncoder, Encoder, Value};
-use torrent_hash::merkle;
+use torrent_hash::{PieceDigest, merkle};
 use torrent_metainfo::{Attributes, nodes_value};
 use torrent_types::PieceIndex;
 
 use super::{Plan, PlannedFile};
-use crate::engine::Digests;
 
 /// The hashes of all pieces, filled in as they come.
 pub(super) struct Hashes {
@@ -22,7 +21,7 @@ impl Hashes {
         Self { v1: vec![[0; 20]; count(v1)], v2: vec![[0; 32]; count(v2)] }
     }
 
-    pub(super) fn set(&mut self, piece: PieceIndex, digests: Digests) {
+    pub(super) fn set(&mut self, piece: PieceIndex, digests: PieceDigest) {
         if let (Some(slot), Some(hash)) = (self.v1.get_mut(piece.as_usize()), digests.v1) {
             *slot = hash;
         }
@@ -32,7 +31,7 @@ impl Hashes {
     }
 
     /// Adds the hashes of one more piece.
-    pub(super) fn push(&mut self, digests: Digests) {
+    pub(super) fn push(&mut self, digests: PieceDigest) {
         self.v1.extend(digests.v1);
         self.v2.extend(digests.v2);
     }

@@ -7,15 +7,10 @@ use std::{
     path::Path,
 };
 
-use sha1::Sha1;
-use sha2::Digest as _;
-use torrent_hash::{
-    interleave::{self, STEP},
-    merkle,
-};
+use torrent_hash::{PieceDigest, PieceHasher, V2Shape, merkle};
 use torrent_types::PieceIndex;
 
-use super::{Digests, Extent, Fault, Job, Outcome};
+use super::{Extent, Fault, Job, Outcome};
 
 /// Bytes per read, of as many pieces as they are: long enough that a disk that has to move its head spends its time reading.
 /// Tests have files of many reads that way.
@@ -48,8 +43,7 @@ pub(super) struct Lane<'a> {
     error: Option<io::Error>,
     /// The file that was read last, with the number of its extent.
     open: Option<(usize, fs::File)>,
-    sha1: Sha1,
-    leaves: Vec<merkle::Node>,
+    hasher: PieceHasher,
 }
 
 impl<'a> Lane<'a> {
@@ -65,8 +59,7 @@ impl<'a> Lane<'a> {
             extent: 0,
             error: None,
             open: None,
-            sha1: Sha1::new(),
-            leaves: Vec::new(),
+            hasher: PieceHasher::new(false, None),
         }
     }
 
@@ -80,8 +73,8 @@ impl<'a> Lane<'a> {
                 continue;
             };
             if self.position >= self.end {
-                let digests = self.digests();
-                self.finish(work, piece, Ok(digests))?;
+                let digest = std::mem::replace(&mut self.hasher, PieceHasher::new(false, None)).finish();
+                self.finish(work, piece, Ok(digest))?;
             } else if !self.pending.is_empty() {
                 return ControlFlow::Continue(true);
             } else if let Some(error) = self.error.take() {
@@ -109,26 +102,13 @@ impl<'a> Lane<'a> {
         self.position = begin;
         self.end = begin.saturating_add(self.job.geometry.length_of(piece).into());
         self.piece = Some(piece);
-        self.sha1.reset();
-        self.leaves.clear();
+        self.hasher = PieceHasher::new(self.job.v1, self.job.shape(begin));
         true
     }
 
-    fn finish(&mut self, work: &impl Work, piece: PieceIndex, result: Result<Digests, Fault>) -> ControlFlow<()> {
+    fn finish(&mut self, work: &impl Work, piece: PieceIndex, result: Result<PieceDigest, Fault>) -> ControlFlow<()> {
         self.piece = None;
         work.done(Outcome { piece, result, content: self.job.content_of(piece) })
-    }
-
-    fn digests(&mut self) -> Digests {
-        let v1 = self.job.v1.then(|| self.sha1.finalize_reset().into());
-        let v2 = (!self.leaves.is_empty()).then(|| {
-            // The file is what was read first: v2 has only padding after it.
-            let begin = self.piece.map_or(0, |piece| self.job.geometry.piece_offset(piece));
-            let length = self.job.extent_at(begin).map_or(0, |(_, extent)| extent.length);
-            let top = merkle::height(length.min(self.job.geometry.piece_length().into()));
-            merkle::fold(&mut self.leaves, 0, top)
-        });
-        Digests { v1, v2 }
     }
 
     /// Reads on where the hashes are, up to the end of an extent or the run.
@@ -174,13 +154,7 @@ impl<'a> Lane<'a> {
 
     fn hash_some(&mut self, length: usize) {
         let end = self.pending.start.saturating_add(length);
-        let bytes = self.buffer.get(self.pending.start..end).unwrap_or_default();
-        let is_file = self.job.extents.get(self.extent).is_some_and(|extent| extent.path.is_some());
-        if self.job.v2 && is_file {
-            interleave::leaves(bytes, self.job.v1.then_some(&mut self.sha1), &mut self.leaves);
-        } else if self.job.v1 {
-            self.sha1.update(bytes);
-        }
+        self.hasher.update(self.buffer.get(self.pending.start..end).unwrap_or_default());
         self.consume(length);
     }
 
@@ -207,9 +181,9 @@ pub(super) fn hash_both<'a>(first: &mut Lane<'a>, second: &mut Lane<'a>) {
     if length > 0 {
         let part = |lane: &Lane<'_>| lane.pending.start..lane.pending.start.saturating_add(length);
         let (one, other) = (part(first), part(second));
-        interleave::two_sha1(
-            (&mut first.sha1, first.buffer.get(one).unwrap_or_default()),
-            (&mut second.sha1, second.buffer.get(other).unwrap_or_default()),
+        PieceHasher::update_two(
+            (&mut first.hasher, first.buffer.get(one).unwrap_or_default()),
+            (&mut second.hasher, second.buffer.get(other).unwrap_or_default()),
         );
         first.consume(length);
         second.consume(length);
@@ -222,7 +196,21 @@ pub(super) fn hash_both<'a>(first: &mut Lane<'a>, second: &mut Lane<'a>) {
     }
 }
 
+/// The blocks of SHA-1: two hashes that are at the beginning of one can go side by side.
+const STEP: usize = 64;
+
 impl<'a> Job<'a> {
+    /// What v2 covers of the piece that begins here: the file that begins with it or before. Only padding comes after that.
+    fn shape(&self, begin: u64) -> Option<V2Shape> {
+        let (_, extent) = self.extent_at(begin).filter(|_| self.v2)?;
+        let piece_length = self.geometry.piece_length();
+        let content = if extent.path.is_some() { extent.end().saturating_sub(begin) } else { 0 };
+        Some(V2Shape {
+            content: u32::try_from(content).unwrap_or(u32::MAX).min(piece_length),
+            height: merkle::height(extent.length.min(piece_length.into())),
+        })
+    }
+
     fn extent_at(&self, position: u64) -> Option<(usize, &'a Extent)> {
         let index = self.extents.partition_point(|extent| extent.end() <= position);
         Some((index, self.extents.get(index)?))

@@ -17,7 +17,7 @@ use std::{
 
 pub(crate) use lane::open_file;
 use lane::{Lane, Work};
-use torrent_hash::merkle;
+use torrent_hash::PieceDigest;
 use torrent_types::{Geometry, PieceIndex};
 
 /// Bytes that a lane takes on at once, if that is more than a piece: long runs suit disks.
@@ -55,14 +55,6 @@ pub(crate) struct Job<'a> {
     pub(crate) threads: usize,
 }
 
-/// The hashes of one piece.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Digests {
-    pub(crate) v1: Option<[u8; 20]>,
-    /// The node that covers the piece: in the piece layer, or the root of a shorter file. `None` if all is padding.
-    pub(crate) v2: Option<merkle::Node>,
-}
-
 /// Why a piece has no hashes.
 #[derive(Debug)]
 pub(crate) struct Fault {
@@ -76,7 +68,7 @@ pub(crate) struct Fault {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) piece: PieceIndex,
-    pub(crate) result: Result<Digests, Fault>,
+    pub(crate) result: Result<PieceDigest, Fault>,
     /// Bytes of it that come from files.
     pub(crate) content: u64,
 }

@@ -5,13 +5,13 @@ mod report;
 
 use std::{collections::BTreeMap, fs, io, ops::ControlFlow, path::Path};
 
-use torrent_hash::merkle;
+use torrent_hash::{PieceDigest, merkle};
 use torrent_metainfo::{File, Info, Metainfo, PieceLayers};
 use torrent_types::{Bitfield, Geometry, PieceIndex};
 
 pub use crate::create::Progress;
 use crate::{
-    engine::{Digests, Extent, Fault, Job, Outcome, hash_pieces},
+    engine::{Extent, Fault, Job, Outcome, hash_pieces},
     names,
 };
 use report::check_file;
@@ -137,7 +137,7 @@ impl<'a> Verifier<'a> {
         Ok(Some(Report { files: files.collect(), good, unknown }))
     }
 
-    fn is_good(&self, piece: PieceIndex, digests: &Digests) -> bool {
+    fn is_good(&self, piece: PieceIndex, digests: &PieceDigest) -> bool {
         let v1 = !self.v1 || digests.v1.as_ref() == self.info.piece_hash(piece);
         // A piece without a layer is judged with its file; one of nothing but padding has no node.
         let v2 = !self.v2
@@ -191,8 +191,5 @@ impl Unproven {
 
 /// The pieces that have bytes of a file.
 fn pieces_of(file: &File, geometry: Geometry) -> impl Iterator<Item = PieceIndex> + use<> {
-    let piece_length = u64::from(geometry.piece_length());
-    let number = |offset: u64| u32::try_from(offset.checked_div(piece_length).unwrap_or_default()).unwrap_or(u32::MAX);
-    let end = if file.length() == 0 { 0 } else { number(file.end().saturating_sub(1)).saturating_add(1) };
-    (number(file.offset())..end).map(PieceIndex::new)
+    geometry.pieces_of(file.offset()..file.end())
 }
