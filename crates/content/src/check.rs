@@ -17,6 +17,8 @@ use torrent_hash::{Expected, PieceDigest, PieceHashes};
 use torrent_storage::{ErrorKind, Extent, Presence, StorageError, TorrentStorage};
 use torrent_types::{Bitfield, Geometry, PieceIndex};
 
+use crate::Occupied;
+
 /// Bytes read at once: large enough for the disk, small enough to be hashed while it is in the processor's cache.
 const READ_LENGTH: usize = 512 * 1024;
 
@@ -34,6 +36,7 @@ const READ_LENGTH: usize = 512 * 1024;
 /// assert_eq!(report.have.count_ones(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Clone)]
 pub struct Check<'a> {
     torrent: &'a dyn TorrentStorage,
     geometry: &'a Geometry,
@@ -48,6 +51,14 @@ impl<'a> Check<'a> {
     /// A check of all pieces on all processors.
     pub fn new(torrent: &'a dyn TorrentStorage, geometry: &'a Geometry, hashes: &'a dyn PieceHashes) -> Self {
         Self { torrent, geometry, hashes, only: None, threads: None, on_piece: &|_, _| (), cancel: None }
+    }
+
+    pub(crate) const fn torrent(&self) -> &'a dyn TorrentStorage {
+        self.torrent
+    }
+
+    pub(crate) const fn geometry(&self) -> &'a Geometry {
+        self.geometry
     }
 
     /// How many threads hash. Default: as many as there are processors. A rotating disk likes one better.
@@ -142,7 +153,7 @@ impl CheckReport {
     pub fn into_checked(self) -> Result<Checked, StorageError> {
         match self.error {
             Some(error) if error.kind() != ErrorKind::Io || self.have.count_ones() == 0 => Err(error),
-            _ => Ok(Checked { have: self.have }),
+            _ => Ok(Checked { have: self.have, occupied: Vec::new() }),
         }
     }
 }
@@ -153,6 +164,9 @@ impl CheckReport {
 pub struct Checked {
     /// The pieces that are in storage and right.
     pub have: Bitfield,
+    /// Files that are in the way of the torrent's and seem to be somebody else's. Empty unless
+    /// [looked for](crate::find_occupied).
+    pub occupied: Vec<Occupied>,
 }
 
 struct Shared<'a> {

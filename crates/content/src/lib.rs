@@ -9,10 +9,14 @@ pub mod create;
 mod engine;
 mod hashes;
 mod names;
+mod occupied;
+mod resume;
 pub mod verify;
 
 pub use check::{Check, CheckReport, Checked};
 pub use create::{Builder, CreateError, Version};
 pub use hashes::{Hashes, Sha1Hashes};
 pub use names::layout;
+pub use occupied::{Foreign, Occupied, find_occupied};
+pub use resume::{Recorded, Thoroughness, resume};
 pub use verify::{Report, Verifier};

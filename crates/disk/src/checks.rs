@@ -9,8 +9,8 @@ use std::{
     },
 };
 
-use torrent_content::{Check, Checked};
-use torrent_storage::StorageError;
+use torrent_content::{Check, Checked, Foreign, Recorded, Thoroughness, find_occupied, resume};
+use torrent_storage::{Owner, StorageError};
 use torrent_types::Bitfield;
 
 use crate::{CheckThreads, Event, TorrentDisk, lock, torrent::Shared, writer::Task};
@@ -23,7 +23,18 @@ impl TorrentDisk {
     pub fn check(&self) {
         self.shared().cancel_check.store(false, Ordering::Relaxed);
         self.shared().queue(|torrent| {
-            let outcome = check(torrent, None);
+            let outcome = check(torrent, None).and_then(|checked| look_for_others(torrent, checked, None));
+            torrent.checked(outcome);
+        });
+    }
+
+    /// As [`check`](Self::check), but reads only what is not known from the run before: see [`resume`]. Files of which
+    /// something was recorded as had are the torrent's.
+    pub fn check_recorded(&self, recorded: Recorded, thoroughness: Thoroughness, seed: u64) {
+        self.shared().cancel_check.store(false, Ordering::Relaxed);
+        self.shared().queue(move |torrent| {
+            let outcome = with_check(torrent, None, |check| resume(check, &recorded, thoroughness, seed));
+            let outcome = outcome.and_then(|checked| look_for_others(torrent, checked, Some(&recorded.have)));
             torrent.checked(outcome);
         });
     }
@@ -33,9 +44,26 @@ impl TorrentDisk {
         self.shared().cancel_check.store(true, Ordering::Relaxed);
     }
 
-    /// These pieces are in storage, as is known from somewhere else than a check: reads of others are refused.
+    /// These pieces are in storage, as is known from somewhere else than a check: reads of others are refused, and the files
+    /// that they lie in are the torrent's.
     pub fn assume(&self, have: &Bitfield) {
-        have.clone_into(&mut lock(&self.shared().have));
+        let shared = self.shared();
+        if let Some(layout) = shared.storage.layout() {
+            for file in 0..layout.files().len() {
+                if shared.geometry.pieces_of(layout.file_range(file)).any(|piece| have.get(piece)) {
+                    shared.storage.set_owner(file, Owner::Torrent);
+                }
+            }
+        }
+        have.clone_into(&mut lock(&shared.have));
+    }
+
+    /// Files that were found [occupied](Checked::occupied) are the torrent's after all: they may be written over and cut. The
+    /// user wants that.
+    pub fn take_over(&self) {
+        let storage = &self.shared().storage;
+        let files = storage.layout().map_or(0, |layout| layout.files().len());
+        (0..files).for_each(|file| storage.set_owner(file, Owner::Torrent));
     }
 
     /// Every wanted piece is stored: makes empty files and gives files their exact length, then looks whether somebody else
@@ -72,7 +100,39 @@ impl Shared {
     }
 }
 
+/// Which files are somebody else's; not those of which something `was_had` in the run before.
+fn look_for_others(
+    torrent: &Shared,
+    mut checked: Checked,
+    was_had: Option<&Bitfield>,
+) -> Result<Checked, StorageError> {
+    // A check that was cancelled knows too little.
+    if torrent.cancel_check.load(Ordering::Relaxed) {
+        return Ok(checked);
+    }
+    checked.occupied = find_occupied(&*torrent.storage, &torrent.geometry, &checked.have)?;
+    if let (Some(was_had), Some(layout)) = (was_had, torrent.storage.layout()) {
+        checked.occupied.retain(|occupied| {
+            let mut pieces = torrent.geometry.pieces_of(layout.file_range(occupied.file));
+            let is_ours = occupied.why == Foreign::NothingRight && pieces.any(|piece| was_had.get(piece));
+            if is_ours {
+                torrent.storage.set_owner(occupied.file, Owner::Torrent);
+            }
+            !is_ours
+        });
+    }
+    Ok(checked)
+}
+
 fn check(torrent: &Arc<Shared>, only: Option<&Bitfield>) -> Result<Checked, StorageError> {
+    with_check(torrent, only, |check| check.run()?.into_checked())
+}
+
+fn with_check(
+    torrent: &Arc<Shared>,
+    only: Option<&Bitfield>,
+    run: impl FnOnce(Check<'_>) -> Result<Checked, StorageError>,
+) -> Result<Checked, StorageError> {
     let total = only.map_or(torrent.geometry.piece_count(), Bitfield::count_ones);
     let done = AtomicU32::new(0);
     let interval = total.div_ceil(REPORTS).max(1);
@@ -91,7 +151,7 @@ fn check(torrent: &Arc<Shared>, only: Option<&Bitfield>) -> Result<Checked, Stor
     if let Some(only) = only {
         check = check.only(only);
     }
-    check.run()?.into_checked()
+    run(check)
 }
 
 fn threads(torrent: &Shared) -> Option<NonZeroUsize> {
@@ -122,10 +182,8 @@ fn finish(torrent: &Arc<Shared>) -> Result<(), StorageError> {
     let Some((path, _)) = changed.first() else { return Ok(()) };
     let have = lock(&torrent.have).clone();
     let mut suspects = Bitfield::new(torrent.geometry.piece_count());
-    for piece in have.ones() {
-        let begin = torrent.geometry.piece_offset(piece);
-        let end = begin.saturating_add(torrent.geometry.length_of(piece).into());
-        if changed.iter().any(|(_, range)| range.start < end && begin < range.end) {
+    for (_, range) in &changed {
+        for piece in torrent.geometry.pieces_of(range.clone()).filter(|piece| have.get(*piece)) {
             suspects.set(piece);
         }
     }

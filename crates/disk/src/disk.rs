@@ -76,7 +76,8 @@ impl Disk {
         self.0.pool.used()
     }
 
-    /// Takes a torrent in. Touches nothing but to ask on which device it is.
+    /// Takes a torrent in. Touches nothing but to ask on which device it is. Files that are there already are not written to
+    /// until a [check](TorrentDisk::check) has found that they are the torrent's, or [`take_over`](TorrentDisk::take_over).
     ///
     /// # Errors
     /// If the thread that writes to its device cannot be started.
@@ -88,6 +89,7 @@ impl Disk {
         listener: Arc<dyn Listener>,
     ) -> io::Result<TorrentDisk> {
         let device = self.0.device(storage.device())?;
+        storage.protect();
         Ok(TorrentDisk::new(Arc::clone(&self.0), device, storage, geometry, hashes, listener))
     }
 }

@@ -28,7 +28,7 @@ pub use extent::EXTENT;
 pub use piece::Slot;
 pub use reads::Run;
 pub use torrent::TorrentDisk;
-pub use torrent_content::Checked;
+pub use torrent_content::{Checked, Foreign, Occupied, Recorded, Thoroughness};
 pub use torrent_storage::StorageError;
 
 /// A panic of another thread under a lock leaves nothing half done here.

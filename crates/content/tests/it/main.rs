@@ -5,7 +5,9 @@ mod check;
 mod create;
 #[cfg(unix)]
 mod nasty_names;
+mod occupied;
 mod random_trees;
+mod resume;
 mod tree;
 mod verify;
 
