@@ -1,13 +1,28 @@
 //! Which torrents a tracker is asked about, and which tracker: `[URL] TORRENT…`.
 
-use torrent_metainfo::InfoHashes;
+use std::str::FromStr;
+
+use torrent_metainfo::{InfoHashes, Magnet, MagnetError};
 use torrent_tracker::Error;
+use torrent_types::InfoHash;
 
 use crate::{
     exit::{Code, Failure, Outcome},
     input::{Input, Subject},
     output,
 };
+
+/// An info hash as trackers and the DHT take it: v1, or v2 cut to 20 bytes. Read from a link or from any form of a hash.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hash(pub(super) InfoHash);
+
+impl FromStr for Hash {
+    type Err = MagnetError;
+
+    fn from_str(text: &str) -> Result<Self, MagnetError> {
+        text.parse::<Magnet>().map(|magnet| Self(magnet.info_hashes.short()))
+    }
+}
 
 /// What a tracker is asked about.
 pub(super) struct Target {

@@ -1,7 +1,7 @@
 //! Bencoding to JSON without loss. The other way is in `from_json`.
 
 use serde::{Serialize, Serializer, ser::Error};
-use torrent_bencode::{Dict, Node};
+use torrent_bencode::{Dict, Document, Node, Options, Value};
 
 use super::Source;
 use crate::{describe::bencode_text, exit::Outcome, output};
@@ -26,6 +26,13 @@ impl Json {
 /// In one line.
 pub(in crate::commands) fn compact(value: Node<'_, '_>) -> String {
     serde_json::to_string(&Shown(value)).unwrap_or_default()
+}
+
+/// The same for a value that was made here.
+pub(in crate::commands) fn compact_value(value: &Value) -> String {
+    let bencode = value.encode();
+    let document = Document::decode(&bencode, &Options::lenient().max_depth(usize::MAX).max_tokens(usize::MAX));
+    document.map(|document| compact(document.root())).unwrap_or_default()
 }
 
 /// A value that serializes to its JSON, without a copy of it. Recursion ends where the decoder's depth limit does.

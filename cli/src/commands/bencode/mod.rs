@@ -6,7 +6,7 @@ mod get;
 mod json;
 mod pretty;
 
-pub(in crate::commands) use json::{Shown, compact};
+pub(in crate::commands) use json::{Shown, compact, compact_value};
 use torrent_bencode::{Document, Options};
 
 use crate::{

@@ -9,7 +9,7 @@ use torrent_types::InfoHash;
 
 use super::{Session, failure, id};
 use crate::{
-    commands::bencode::compact,
+    commands::bencode::compact_value,
     describe,
     exit::{Code, Failure, OrExit as _, Outcome},
 };
@@ -115,7 +115,7 @@ fn nothing() -> Failure {
 
 fn found(session: &Session, target: Id, value: RawValue<'_>, seq: Option<i64>) -> Outcome {
     let value = Value::decode(value.as_bytes()).or_exit(Code::BadInput)?;
-    let json = compact(&value);
+    let json = compact_value(&value);
     let text = match &value {
         Value::Bytes(bytes) => {
             String::from_utf8(bytes.clone()).map(|text| crate::table::clean(&text)).unwrap_or_else(|_| json.clone())

@@ -209,6 +209,6 @@ fn failure(error: LookupError) -> Failure {
 }
 
 /// An id, or an info hash of either version.
-fn id(text: &str) -> Result<Id, torrent_types::ParseHashError> {
-    text.parse::<super::scrape::Hash>().map(|hash| Id::from(hash.0))
+fn id(text: &str) -> Result<Id, torrent_metainfo::MagnetError> {
+    text.parse::<super::target::Hash>().map(|hash| Id::from(hash.0))
 }

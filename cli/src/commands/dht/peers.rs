@@ -5,7 +5,7 @@ use torrent_dht::{AnnouncePort, Completeness, Peers, Report};
 
 use super::{Session, failure};
 use crate::{
-    commands::scrape::Hash,
+    commands::target::Hash,
     exit::{Code, Failure, Outcome},
 };
 
