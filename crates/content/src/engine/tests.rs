@@ -20,8 +20,7 @@ fn found(extents: &[Extent], piece_length: u32, v2: bool) -> Found {
     let mut all = Vec::new();
     for threads in [1, 2, 5] {
         for (v1, v2) in [(true, false), (v2, v2), (false, v2)].into_iter().filter(|(v1, v2)| *v1 || *v2) {
-            let mut pieces: Vec<Option<Result<torrent_hash::PieceDigest, usize>>> =
-                vec![None; geometry.piece_count() as usize];
+            let mut pieces: Vec<Option<Result<PieceDigest, usize>>> = vec![None; geometry.piece_count() as usize];
             let mut bytes = 0;
             let flow = hash_pieces(Job { extents, geometry, v1, v2, threads }, |outcome| {
                 let result = outcome.result.map_err(|fault| fault.extent);
