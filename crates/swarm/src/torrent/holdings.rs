@@ -12,7 +12,9 @@ use crate::{
     peer::{Holdings, Peer},
 };
 
-/// A bitfield, have-all or have-none costs O(pieces). aria2 sends a second bitfield; more than this is a flood.
+/// Have-all and have-none cost O(pieces), and so does a bitfield that adds nothing: more of these are a flood. Bitfields that
+/// add pieces do not count: aria2 sends one wherever it is shorter than the haves that it stands for, and they are as long as
+/// the work that they make.
 const MAX_REPLACED: u32 = 4;
 
 impl Swarm {
@@ -20,7 +22,8 @@ impl Swarm {
     pub(super) fn replace_holdings(&mut self, key: PeerKey, field: &Bitfield) {
         let Some(geometry) = self.geometry.filter(|geometry| geometry.piece_count() == field.len()) else { return };
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        peer.giving.replaced += 1;
+        let adds = field.count_ones() > peer.giving.holdings.count(field.len()) && !field.is_full();
+        peer.giving.replaced += u32::from(!adds);
         if peer.giving.replaced > MAX_REPLACED {
             return self.part(key, Parting::Flooding);
         }
