@@ -45,11 +45,6 @@ mod download {
     }
 
     #[test]
-    fn from_a_peer_that_the_link_names() {
-        download(Client::Libtorrent, How::PeerInLink);
-    }
-
-    #[test]
     fn from_a_peer_that_a_tracker_names() {
         download(Client::Libtorrent, How::TrackerInLink);
     }
