@@ -62,17 +62,19 @@ fn learns_from_us(client: Client) -> Option<()> {
     let torrent = Torrent::create(&scratch, &payload, tracker.as_ref())?;
     // The seed announces itself to nobody.
     let unannounced = Torrent::create(&hidden, &payload, None)?;
-    let (_seed, seed) = Client::Libtorrent.seed(&Job::new(&scratch, "seed", &unannounced, payload.folder_path()))?;
-
     let between = SocketAddr::from((ADDRESS, free_port()));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let (library, added) = runtime.block_on(async {
         let library = Library::start(Config::default().listen(Listen::At(between))).await.expect("the library starts");
         let metainfo = std::fs::read(unannounced.path()).expect("the torrent file");
         let metainfo = Metainfo::from_bytes(metainfo).expect("a torrent of libtorrent");
-        let added = library.add(AddTorrent::new(metainfo, scratch.folder("between")).peers([seed]));
+        let added = library.add(AddTorrent::new(metainfo, scratch.folder("between")));
         (library, added.expect("a torrent to add"))
     });
+    // A torrent that wants nothing dials nobody, so the seed dials it.
+    let toward = [between];
+    let job = Job { peers: &toward, ..Job::new(&scratch, "seed", &unannounced, payload.folder_path()) };
+    let _seed = Client::Libtorrent.seed(&job)?;
     if let Some(tracker) = &tracker {
         tracker.announce_seed(torrent.info_hash(), between.port());
     }
