@@ -1,13 +1,20 @@
 //! What `download` and `seed` have in common: options of the client, its failures.
 
-use std::net::SocketAddr;
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use torrent_client::{
     AnnounceTo, Client, Config, Encryption, Error, Listen, StorageError, StorageErrorKind, Torrent, Transports,
 };
+use torrent_dht::{Dht, Snapshot};
 use torrent_types::HostPort;
 
-use crate::exit::{Code, Failure, OrExit, Outcome};
+use crate::{
+    commands::dht::EngineName,
+    exit::{Code, Failure, OrExit, Outcome},
+};
 
 /// Options of everything that talks to peers.
 #[derive(Debug, clap::Args)]
@@ -33,6 +40,18 @@ pub(crate) struct NetworkOptions {
     /// Which trackers are told of us.
     #[arg(long, value_enum, value_name = "WHOM", default_value_t)]
     announce_to: AnnounceToOption,
+    /// Do not use the DHT.
+    #[arg(long, env = "TORRENT_NO_DHT", hide_env = true)]
+    no_dht: bool,
+    /// Begin to use the DHT with this node, not with the public routers; may be given several times.
+    #[arg(long, value_name = "HOST:PORT", value_parser = crate::commands::dht::host_port)]
+    dht_bootstrap: Vec<HostPort>,
+    /// Which implementation of the DHT to use.
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    dht_engine: EngineName,
+    /// Keep what is known of the DHT in this file [default: torrent/dht.state in the cache folder of the user]
+    #[arg(long, value_name = "FILE")]
+    dht_state: Option<PathBuf>,
     /// Memory for pieces in flight, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 16)]
     memory: usize,
@@ -79,8 +98,39 @@ enum AnnounceToOption {
     All,
 }
 
+/// A client, and what is kept for the next.
+pub(crate) struct Session {
+    client: Client,
+    /// Where to keep what is known of the DHT.
+    state: Option<PathBuf>,
+}
+
+impl std::ops::Deref for Session {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Session {
+    /// Stops the client, and keeps what is known of the DHT.
+    pub(crate) async fn stop(&self) {
+        self.client.stop().await;
+        let (Some(dht), Some(file)) = (self.client.dht(), &self.state) else { return };
+        let snapshot = dht.shutdown();
+        if snapshot.nodes.iter().all(|node| node.contacts.is_empty()) {
+            return;
+        }
+        let folder = file.parent().map_or(Ok(()), std::fs::create_dir_all);
+        if let Err(error) = folder.and_then(|()| snapshot.write(file)) {
+            tracing::debug!(file = %file.display(), %error, "the nodes of the DHT are not kept");
+        }
+    }
+}
+
 impl NetworkOptions {
-    pub(crate) async fn start_client(&self) -> Outcome<Client> {
+    pub(crate) async fn start_client(&self) -> Outcome<Session> {
         let mut config = Config::default()
             .encryption(match self.encryption {
                 EncryptionOption::Disabled => Encryption::Disabled,
@@ -105,9 +155,36 @@ impl NetworkOptions {
             config = config.listen(Listen::At(address));
         }
         if let Some(port) = self.port {
-            config = config.listen(Listen::At(SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), port)));
+            config = config.listen(Listen::At(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)));
         }
-        Client::start(config).await.or_exit(Code::Network)
+        let mut builder = Client::builder().config(config);
+        if !self.no_dht {
+            builder = builder.dht(self.dht());
+        }
+        let client = builder.build().await.or_exit(Code::Network)?;
+        let state = if self.no_dht { None } else { self.dht_state_file() };
+        Ok(Session { client, state })
+    }
+
+    fn dht(&self) -> torrent_dht::Builder {
+        let mut builder = Dht::builder().engine(self.dht_engine.into());
+        if !self.dht_bootstrap.is_empty() {
+            builder = builder.bootstrap(self.dht_bootstrap.iter().cloned());
+        }
+        if let Some(snapshot) = self.dht_state_file().and_then(|file| Snapshot::read(&file).ok()) {
+            builder = builder.snapshot(snapshot);
+        }
+        builder
+    }
+
+    /// A network of one's own is not mixed with the public one: its nodes are kept only where it is asked for.
+    fn dht_state_file(&self) -> Option<PathBuf> {
+        if self.dht_state.is_some() || !self.dht_bootstrap.is_empty() {
+            return self.dht_state.clone();
+        }
+        let of = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let cache = of("XDG_CACHE_HOME").or_else(|| of("HOME").map(|home| home.join(".cache")))?;
+        Some(cache.join("torrent/dht.state"))
     }
 
     pub(crate) fn use_trackers(&self) -> bool {

@@ -5,7 +5,7 @@ mod bencode;
 mod completions;
 mod create;
 mod demo;
-mod dht;
+pub(crate) mod dht;
 mod download;
 mod edit;
 mod files;

@@ -66,6 +66,8 @@ impl Folder {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_torrent"));
         command.args(arguments).current_dir(self.0.path()).env_remove("SOURCE_DATE_EPOCH").env_remove("RUST_LOG");
+        // Tests reach nobody outside of this machine.
+        command.env("TORRENT_NO_DHT", "true");
         command
     }
 

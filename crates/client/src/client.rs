@@ -17,7 +17,7 @@ use tokio::{
 use torrent_disk::{Disk, DiskConfig};
 use torrent_storage::{FileStorage, Storage};
 use torrent_swarm::{Limits, Shared};
-use torrent_types::{InfoHash, PeerId};
+use torrent_types::{HostPort, InfoHash, PeerId};
 use torrent_utp::UdpPort;
 use torrent_wire::{ExtensionId, Extensions, Reserved, mse::SkeyHash};
 use tracing::Instrument;
@@ -41,6 +41,8 @@ const EVENTS_KEPT: usize = 1024;
 pub struct Client {
     inner: Arc<Inner>,
     tasks: Vec<AbortHandle>,
+    #[cfg(feature = "dht")]
+    dht: Option<torrent_dht::Dht>,
 }
 
 /// Puts a client together from settings and plug-ins.
@@ -50,6 +52,8 @@ pub struct ClientBuilder {
     dialers: Vec<Arc<dyn Dialer>>,
     acceptors: Vec<Box<dyn Acceptor>>,
     discoveries: Vec<Arc<dyn Discovery>>,
+    #[cfg(feature = "dht")]
+    dht: Option<torrent_dht::Builder>,
 }
 
 /// What the torrents of a client share.
@@ -105,14 +109,33 @@ impl ClientBuilder {
         self
     }
 
+    /// Runs a DHT with these settings on the client's UDP port, and looks for peers of public torrents there. Addresses that the
+    /// settings name are bound besides.
+    #[cfg(feature = "dht")]
+    #[must_use]
+    pub fn dht(mut self, dht: torrent_dht::Builder) -> Self {
+        self.dht = Some(dht);
+        self
+    }
+
     /// Opens sockets and starts threads. To be called inside a tokio runtime.
     ///
     /// # Errors
     /// If it cannot listen where it was told to.
     pub async fn build(self) -> Result<Client, Error> {
+        #[cfg(feature = "dht")]
+        let Self { config, dialers, acceptors, mut discoveries, dht } = self;
+        #[cfg(not(feature = "dht"))]
         let Self { config, dialers, acceptors, discoveries } = self;
         let disk = Disk::start(DiskConfig::default()).map_err(Error::System)?;
         let Ports { tcp, udp, number: port } = Ports::bind(config.listen, config.transports)?;
+        #[cfg(feature = "dht")]
+        let dht = match dht {
+            Some(builder) => Some(crate::dht::start(builder, &udp).await?),
+            None => None,
+        };
+        #[cfg(feature = "dht")]
+        discoveries.extend(dht.clone().map(|dht| Arc::new(crate::DhtDiscovery::new(dht)) as Arc<dyn Discovery>));
         let mut built_in: Vec<Arc<dyn Dialer>> = Vec::new();
         if config.transports.tcp() {
             built_in.push(Arc::new(TcpDialer));
@@ -158,7 +181,12 @@ impl ClientBuilder {
         for acceptor in tcp.into_iter().chain(utp).chain(acceptors) {
             tasks.push(tokio::spawn(net::accept_all(weak(), acceptor, gate.clone())).abort_handle());
         }
-        Ok(Client { inner, tasks })
+        Ok(Client {
+            inner,
+            tasks,
+            #[cfg(feature = "dht")]
+            dht,
+        })
     }
 }
 
@@ -181,6 +209,13 @@ impl Client {
     #[must_use]
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
+    }
+
+    /// The DHT that it runs.
+    #[cfg(feature = "dht")]
+    #[must_use]
+    pub const fn dht(&self) -> Option<&torrent_dht::Dht> {
+        self.dht.as_ref()
     }
 
     /// The port on which peers reach us; 0 if none does.
@@ -256,12 +291,17 @@ impl Inner {
 
     /// BEP 5: peers tell their DHT port to those that set this bit.
     pub(crate) fn reserved(&self) -> Reserved {
-        if self.discoveries.iter().any(|discovery| discovery.is_dht()) { Reserved::DHT } else { Reserved::NONE }
+        if self.dht_port().is_some() { Reserved::DHT } else { Reserved::NONE }
     }
 
-    /// A peer says that it runs a DHT node.
-    pub(crate) fn node_found(&self, address: std::net::SocketAddr) {
-        self.discoveries.iter().for_each(|discovery| discovery.handle_node(address));
+    /// The UDP port of our DHT node.
+    pub(crate) fn dht_port(&self) -> Option<u16> {
+        self.discoveries.iter().find_map(|discovery| discovery.dht_port())
+    }
+
+    /// Somebody says that there is a DHT node.
+    pub(crate) fn node_found(&self, node: &HostPort) {
+        self.discoveries.iter().for_each(|discovery| discovery.handle_node(node));
     }
 
     /// Starts a task of a torrent. It need not be called on a thread of the runtime.

@@ -4,7 +4,7 @@
 use std::{fmt, net::SocketAddr, sync::Weak};
 
 use torrent_swarm::Source;
-use torrent_types::InfoHash;
+use torrent_types::{HostPort, InfoHash};
 
 use crate::torrent::TorrentInner;
 
@@ -19,14 +19,16 @@ pub trait Discovery: fmt::Debug + Send + Sync + 'static {
     /// The torrent is stopped, or has turned out to be private.
     fn stop(&self, info_hash: InfoHash);
 
-    /// Whether it is a DHT: then peers are told so, and tell us of their nodes. BEP 5 § "BitTorrent Protocol Extension".
-    fn is_dht(&self) -> bool {
-        false
+    /// The UDP port of its node, if it is a DHT: then peers are told so, and tell us of their nodes.
+    /// BEP 5 § "BitTorrent Protocol Extension".
+    fn dht_port(&self) -> Option<u16> {
+        None
     }
 
-    /// A peer says that it runs a DHT node at this address. BEP 5 § "BitTorrent Protocol Extension".
-    fn handle_node(&self, address: SocketAddr) {
-        let _ = address;
+    /// A peer, a torrent or a link says that there is a DHT node. BEP 5 § "BitTorrent Protocol Extension", § "Torrent File
+    /// Extensions".
+    fn handle_node(&self, node: &HostPort) {
+        let _ = node;
     }
 }
 

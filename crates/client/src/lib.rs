@@ -3,6 +3,8 @@
 mod client;
 mod clock;
 mod config;
+#[cfg(feature = "dht")]
+mod dht;
 mod discovery;
 mod error;
 mod event;
@@ -15,6 +17,8 @@ mod torrent;
 
 pub use client::{Client, ClientBuilder};
 pub use config::{Config, Listen, Transports};
+#[cfg(feature = "dht")]
+pub use dht::DhtDiscovery;
 pub use discovery::{Discovery, Seeker};
 pub use error::Error;
 pub use event::{Event, Phase};

@@ -192,6 +192,13 @@ impl Peer {
         if let Some(content) = self.torrent.content.get() {
             self.connection.set_geometry(content.geometry)?;
         }
+        // Not in private torrents, which have nothing to do with the DHT. BEP 27.
+        if self.connection.dht()
+            && !self.torrent.is_private()
+            && let Some(port) = self.torrent.client.dht_port()
+        {
+            self.connection.send(now, &Message::Port(port))?;
+        }
         self.connection.poll_transmit(&mut self.out);
         self.link.push_exempt(&mut self.out, 0);
         Ok(())

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use torrent_swarm::{Fact, Source};
-use torrent_types::{Bitfield, Geometry};
+use torrent_types::{Bitfield, Geometry, HostPort};
 use torrent_wire::{Event, ExtensionId, MAX_FRAME, Messages, MetadataMessage, PIECE_HEADER_LENGTH, Severity};
 
 use super::{End, Peer, exchange::candidate};
@@ -78,7 +78,14 @@ impl Peer {
                     }
                 }
                 Event::Pex(pex) => self.met.extend(pex.added().map(|(address, flags)| candidate(address, flags))),
-                Event::Port(port) => self.torrent.client.node_found((self.address.ip(), port).into()),
+                Event::Port(port) => {
+                    // BEP 27: what is learned in a private torrent stays there.
+                    if !self.torrent.is_private()
+                        && let Ok(node) = HostPort::new(&self.address.ip().to_string(), port)
+                    {
+                        self.torrent.client.node_found(&node);
+                    }
+                }
                 Event::ExtendedHandshake(handshake) => {
                     self.exchange.begin(now);
                     let remote = self.connection.remote();

@@ -16,6 +16,9 @@ use crate::{
     names,
 };
 
+/// DHT nodes that are taken from one torrent or link.
+const MAX_NODES: usize = 64;
+
 impl TorrentInner {
     /// Adds a torrent to the client and starts it.
     pub(crate) fn start(client: &Arc<Inner>, add: AddTorrent) -> Result<Arc<Self>, Error> {
@@ -43,6 +46,11 @@ impl TorrentInner {
                 (false, own, magnet.peers, magnet.name.map(Into::into), None)
             }
         };
+        if !private {
+            // Who made the torrent knows nodes, and peers of a link may run some. BEP 5 § "Torrent File Extensions".
+            let nodes = metainfo.as_ref().map_or(link_peers.as_slice(), |metainfo| metainfo.nodes());
+            nodes.iter().take(MAX_NODES).for_each(|node| client.node_found(node));
+        }
         let trackers: Vec<_> = if use_trackers { [own_trackers, trackers].concat() } else { Vec::new() };
         let begins = metainfo
             .as_ref()

@@ -182,6 +182,12 @@ impl Connection {
         self.negotiated.contains(Reserved::EXTENSION_PROTOCOL)
     }
 
+    /// Whether both sides run a DHT node: `port` may be sent. BEP 5 § "BitTorrent Protocol Extension".
+    #[must_use]
+    pub const fn dht(&self) -> bool {
+        self.negotiated.contains(Reserved::DHT)
+    }
+
     /// What the peer's extended handshakes have said so far.
     #[must_use]
     pub const fn remote(&self) -> &RemoteInfo {
