@@ -234,8 +234,14 @@ impl Connection {
         let nothing = self.send.packets_in_flight() == 0;
         let window = self.control.window();
         if let Some((seq, segment)) = self.send.next_lost() {
-            let fits = in_flight.saturating_add(segment.len.into()) <= window;
-            return (fits || nothing).then_some(Choice::Again { seq, len: segment.len, sends: segment.sends });
+            // The window has just been halved, and peers whose bitmasks reach 32 packets leave us to think that more is in flight than is. What is
+            // lost replaces what was lost, and the first of it holds up all others.
+            let fits = in_flight.saturating_add(segment.len.into()) <= window.saturating_mul(2);
+            return (fits || nothing || seq == self.send.first()).then_some(Choice::Again {
+                seq,
+                len: segment.len,
+                sends: segment.sends,
+            });
         }
         if self.send.is_full() {
             return None;
