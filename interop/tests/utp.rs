@@ -1,7 +1,7 @@
 //! uTP streams with implementations that others wrote, clean and over a bad path; and beside TCP on a slow link.
 //! The one who calls sends so many MiB and then receives as many. Both check every byte.
 
-#![expect(clippy::disallowed_methods, reason = "streams and foreign programs live in real time")]
+#![expect(clippy::disallowed_methods, reason = "it measures and prints how long others take")]
 
 use std::{
     env,
