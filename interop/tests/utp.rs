@@ -281,6 +281,9 @@ fn far_side() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(ip("link set far up"));
+    while !ip("route add 10.78.1.0/24 via 10.78.0.1") {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let utp_bytes = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&utp_bytes);
     std::thread::spawn(move || {
@@ -325,16 +328,38 @@ fn beside_tcp_on_a_slow_link_we_yield() {
     ]);
     command.env("FAR_SIDE", "1");
     let mut far = Process::start("far", command, scratch.path());
-    let moved = torrent_interop::until(|| {
-        ip(&format!("link add name near type veth peer name far netns {}", far.id())).then_some(())
+    // The slow link begins at a router: a sender of TCP does not fill a queue of its own machine, which the kernel prevents.
+    let mut command = Command::new("unshare");
+    command.args(["--net", "sleep", "120"]);
+    let router = Process::start("router", command, scratch.path());
+    let at_router = |arguments: &str| run("nsenter", &format!("-t {} -n {arguments}", router.id()));
+    // Both processes have to be in their namespaces first.
+    let up = torrent_interop::until(|| {
+        let near = ip(&format!("link add name near type veth peer name side netns {}", router.id()));
+        (near && at_router("ip link show side")).then_some(())
     });
-    assert!(moved.is_some(), "an interface in the other namespace");
-    assert!(ip("addr add 10.78.0.1/24 dev near") && ip("link set near up"));
-    // 300 ms of 40 Mbit/s are 1.5 MB.
-    assert!(run("tc", "qdisc add dev near root tbf rate 40mbit burst 15k limit 1500000"));
+    assert!(up.is_some(), "an interface at the router");
+    let far_up = torrent_interop::until(|| {
+        at_router(&format!("ip link add name slow type veth peer name far netns {}", far.id())).then_some(())
+    });
+    assert!(far_up.is_some(), "an interface at the far side");
+    assert!(ip("addr add 10.78.1.1/24 dev near") && ip("link set near up"));
+    assert!(ip("route add 10.78.0.0/24 via 10.78.1.2"));
+    for arguments in [
+        "ip addr add 10.78.1.2/24 dev side",
+        "ip link set side up",
+        "ip addr add 10.78.0.1/24 dev slow",
+        "ip link set slow up",
+        "sysctl -qw net.ipv4.ip_forward=1",
+        // 300 ms of 40 Mbit/s are 1.5 MB.
+        "tc qdisc add dev slow root tbf rate 40mbit burst 15k limit 1500000",
+    ] {
+        assert!(at_router(arguments), "{arguments}");
+    }
+    std::fs::write("/proc/sys/net/ipv4/tcp_congestion_control", "cubic").expect("CUBIC is there");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let socket = runtime
-        .block_on(async { UtpSocket::bind(SocketAddr::from((Ipv4Addr::new(10, 78, 0, 1), 0))).expect("a port") });
+        .block_on(async { UtpSocket::bind(SocketAddr::from((Ipv4Addr::new(10, 78, 1, 1), 0))).expect("a port") });
     runtime.spawn(async move {
         let mut stream = loop {
             if let Ok(stream) = socket.connect(SocketAddr::from((FAR, UTP_PORT))).await {
