@@ -359,8 +359,8 @@ impl Controller for Ledbat {
             Phase::Careful => 1.5,
             Phase::Steady | Phase::Slowdown { .. } => 1.1,
         };
-        // Timers are not good for less than a millisecond.
-        let rtt = self.rtt.max(MILLI / 10) as f64;
+        // Timers are not good for less; and after an outage, whose acks come very late, a window is not spread over minutes.
+        let rtt = self.rtt.clamp(MILLI / 10, SECOND) as f64;
         Some(whole(gain * self.window * SECOND as f64 / rtt))
     }
 }
