@@ -131,7 +131,9 @@ impl ClientBuilder {
         let Ports { tcp, udp, number: port } = Ports::bind(config.listen, config.transports)?;
         #[cfg(feature = "dht")]
         let dht = match dht {
-            Some(builder) => Some(crate::dht::start(builder, &udp).await?),
+            Some(builder) => {
+                Some(crate::dht::start(builder, &udp, tcp.as_ref().and_then(|tcp| tcp.local_addr().ok())).await?)
+            }
             None => None,
         };
         #[cfg(feature = "dht")]

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Mutex, PoisonError},
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -41,10 +41,20 @@ impl DatagramSocket for SharedPort {
     }
 }
 
-/// Starts a DHT on the client's UDP ports; where it has none, on a port of its own.
-pub(crate) async fn start(mut builder: torrent_dht::Builder, ports: &[UdpPort]) -> Result<Dht, Error> {
+/// Starts a DHT on the client's UDP ports; where it has none, on UDP ports with the number of the TCP port.
+pub(crate) async fn start(
+    mut builder: torrent_dht::Builder,
+    ports: &[UdpPort],
+    tcp: Option<SocketAddr>,
+) -> Result<Dht, Error> {
     for port in ports {
         builder = builder.socket(SharedPort(Mutex::new(port.dht())));
+    }
+    if let (true, Some(address)) = (ports.is_empty(), tcp) {
+        builder = builder.bind(address);
+        if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+            builder = builder.bind((Ipv4Addr::UNSPECIFIED, address.port()).into());
+        }
     }
     builder.start().await.map_err(|error| Error::System(io::Error::other(error)))
 }

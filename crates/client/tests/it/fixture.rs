@@ -22,6 +22,14 @@ impl Fixture {
         Self::of(vec![("payload.bin".into(), noise(length, 1))], "payload.bin", piece_length)
     }
 
+    /// The same, private.
+    pub(crate) fn private(length: usize, piece_length: u32) -> Self {
+        let mut fixture = Self::single(length, piece_length);
+        let builder = Builder::new().version(Version::V1).piece_length(piece_length).private(true);
+        fixture.metainfo = builder.build(fixture.path().join("payload.bin")).unwrap();
+        fixture
+    }
+
     /// A folder with nested and empty files, sizes around the piece length.
     pub(crate) fn folder(piece_length: u32) -> Self {
         let piece = piece_length as usize;
