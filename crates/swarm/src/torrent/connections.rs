@@ -34,7 +34,8 @@ impl Swarm {
         let scope = match source {
             Source::User | Source::Resume => Scope::Host,
             Source::Tracker(scope) => scope,
-            Source::Dht => Scope::Global,
+            // `torrent-dht` has checked each address against the node that named it, which may be on a local network.
+            Source::Dht => Scope::Host,
             Source::Lsd => Scope::Local,
             Source::Pex(key) | Source::Holepunch(key) => {
                 let Some(peer) = self.peers.get(&key) else { return };
