@@ -151,7 +151,7 @@ fn damaged_torrents_give_one_line_with_file_and_fault() {
     for (name, bytes, fault) in [
         ("empty", Vec::new(), "empty"),
         ("truncated", whole[..100].to_vec(), "offset"),
-        ("text", b"<html>404</html>".to_vec(), "unexpected byte '<' (offset 0)"),
+        ("text", b"<html>404</html>".to_vec(), "a web page, not a torrent"),
         ("no-info", b"d8:announce3:urle".to_vec(), "info: missing (offset 0)"),
         (
             "pieces",
