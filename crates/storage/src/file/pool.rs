@@ -149,7 +149,9 @@ impl Share {
         // Under the mutex, because a file that we have open twice can be locked through one of the two only.
         let is_locked = handle.lock();
         match claims.get(&id) {
-            Some(torrent) if !made => *torrent == self.torrent,
+            // Another thread of the same torrent may have opened and locked a file between its making and this claim.
+            Some(torrent) if *torrent == self.torrent => true,
+            Some(_) if !made => false,
             _ if is_locked => {
                 claims.insert(id, self.torrent);
                 true
