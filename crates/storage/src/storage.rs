@@ -45,15 +45,7 @@ pub trait TorrentStorage: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`read_at`](Self::read_at).
     fn read_vectored_at(&self, offset: u64, parts: &mut [IoSliceMut<'_>]) -> Result<usize, StorageError> {
-        let mut filled = 0_usize;
-        for part in parts {
-            let read = self.read_at(offset.saturating_add(filled as u64), part)?;
-            filled = filled.saturating_add(read);
-            if read < part.len() {
-                break;
-            }
-        }
-        Ok(filled)
+        read_part_by_part(self, offset, parts)
     }
 
     /// What is there now. Never says [`Missing`](crate::Extent::Missing) of bytes that `read_at` would give.
@@ -179,6 +171,23 @@ impl FileStat {
     pub const fn identified(self, id: (u64, u64), links: u64) -> Self {
         Self { id: Some(id), links, ..self }
     }
+}
+
+/// Fills `parts` in turn, up to the first byte that is not there.
+pub(crate) fn read_part_by_part<S: TorrentStorage + ?Sized>(
+    storage: &S,
+    offset: u64,
+    parts: &mut [IoSliceMut<'_>],
+) -> Result<usize, StorageError> {
+    let mut filled = 0_usize;
+    for part in parts {
+        let read = storage.read_at(offset.saturating_add(filled as u64), part)?;
+        filled = filled.saturating_add(read);
+        if read < part.len() {
+            break;
+        }
+    }
+    Ok(filled)
 }
 
 /// `offset` and the length of `parts` or a buffer as a range of the torrent.

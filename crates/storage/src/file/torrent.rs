@@ -26,7 +26,7 @@ use crate::{
     ErrorKind, FileStat, Layout, Operation, Owner, Presence, Segment, StorageError, TorrentStorage,
     error::Fault,
     gather::Gather,
-    storage::{length_of, range_of},
+    storage::{length_of, range_of, read_part_by_part},
 };
 
 #[derive(Debug)]
@@ -264,16 +264,8 @@ impl TorrentStorage for FileTorrent {
             return read.map_err(|fault| fault.at(Operation::Read, root.join(self.path(file))));
         }
         drop(root);
-        // Over the borders of files, part by part.
-        let mut filled = 0_usize;
-        for part in parts {
-            let read = self.read_at(offset.saturating_add(filled as u64), part)?;
-            filled = filled.saturating_add(read);
-            if read < part.len() {
-                break;
-            }
-        }
-        Ok(filled)
+        // It crosses borders of files.
+        read_part_by_part(self, offset, parts)
     }
 
     fn presence(&self) -> Result<Presence, StorageError> {
